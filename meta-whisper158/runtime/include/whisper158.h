@@ -1,0 +1,267 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * whisper158: OpenAI's Whisper with ternary, 8-bit or 16-bit weights, for small boards.
+ *
+ * The library turns 16 kHz mono audio into text. Everything it needs stands in one file, the blob
+ * (docs/blob-format.md), which is mapped read-only and used in place.
+ *
+ *     whisper158_error error;
+ *     whisper158_model *model = NULL;
+ *     whisper158_context *context = NULL;
+ *
+ *     int r = whisper158_model_open(&model, "tiny.en-q8.w158", &error);
+ *     if (r >= 0)
+ *         r = whisper158_context_new(&context, model, NULL, &error);
+ *     if (r >= 0)
+ *         r = whisper158_transcribe(context, samples, count, NULL, print_segment, NULL, &error);
+ *     if (r < 0)
+ *         fprintf(stderr, "%s\n", error.text);
+ *     whisper158_context_free(context);
+ *     whisper158_model_close(model);
+ *
+ * Objects. A *model* is the mapped blob. It never changes after it was opened, so any number of contexts, in any
+ * threads, may use one. A *context* holds what one transcription needs: activations, key/value caches, threads.
+ * One call at a time may use a context; different contexts do not know of each other. There is no global state.
+ *
+ * Errors. Functions that can fail return 0 (or a positive result where stated) on success and a negative errno value
+ * on failure. Those that take a `whisper158_error` fill it, on failure only, with one sentence for a person that
+ * names the cause; NULL is allowed. No input makes the library abort, exit or print.
+ *
+ *     -EINVAL     an argument is out of its range
+ *     -EBADMSG    the blob is damaged, or not a blob
+ *     -ENOTSUP    the blob is newer than this library, or needs what this build lacks
+ *     -ENOMEM     memory could not be had
+ *     -EDOM       the model's numbers overflowed: the weights cannot be right
+ *     -ECANCELED  a callback asked to stop
+ *     others      as open(2), fstat(2) and mmap(2) give them
+ *
+ * Units. Samples are floats in [-1, 1] at 16000 Hz, one channel. A *frame* is one step of the encoder, 20 ms; 1500 of
+ * them are the 30 s that Whisper hears at a time. A log-mel *column* is 10 ms, two to a frame. Times are seconds from
+ * the start of the audio. Token ids are those of the blob's vocabulary.
+ */
+#ifndef WHISPER158_H
+#define WHISPER158_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WHISPER158_API __attribute__((visibility("default")))
+#else
+#define WHISPER158_API
+#endif
+
+#define WHISPER158_SAMPLE_RATE 16000
+#define WHISPER158_COLUMNS_PER_SECOND 100
+#define WHISPER158_FRAMES_PER_SECOND 50
+#define WHISPER158_WINDOW_SECONDS 30
+#define WHISPER158_MAX_THREADS 64
+
+typedef struct whisper158_model whisper158_model;
+typedef struct whisper158_context whisper158_context;
+
+typedef struct whisper158_error {
+    char text[384]; /* one sentence, NUL-terminated, no newline */
+} whisper158_error;
+
+/* The library's version, "major.minor.patch". Static storage. */
+WHISPER158_API const char *whisper158_version(void);
+
+/* ---------------------------------------------------------------------------------------------------------- model */
+
+typedef struct whisper158_model_info {
+    uint32_t n_mels;        /* mel bands: 80 */
+    uint32_t n_audio_ctx;   /* frames of a full window: 1500 */
+    uint32_t n_audio_state; /* encoder width */
+    uint32_t n_audio_head;
+    uint32_t n_audio_layer;
+    uint32_t n_vocab;
+    uint32_t n_text_ctx; /* tokens the decoder can look back on: 448 */
+    uint32_t n_text_state;
+    uint32_t n_text_head;
+    uint32_t n_text_layer;
+    uint32_t min_audio_ctx;   /* shortest encoder context, in frames, that the model was validated for */
+    uint32_t activation_bits; /* 32 or 8: what the linear layers of the blocks are multiplied with */
+    uint32_t n_languages;     /* 0 for English-only models */
+    uint32_t n_sections;
+    uint64_t file_size; /* bytes */
+} whisper158_model_info;
+
+typedef struct whisper158_section {
+    const char *name;    /* NUL-terminated, owned by the model */
+    const char *dtype;   /* "f32", "f16", "i8", "u8", "u32", "t158"; static storage */
+    const char *packing; /* "plain", "t2", "t4", "t5"; static storage */
+    uint32_t rank;       /* 1 to 4 */
+    uint32_t shape[4];   /* zero beyond rank */
+    uint32_t group;      /* channels that share a scale; 0 without scales */
+    uint64_t offset;     /* bytes from the start of the file */
+    uint64_t size;       /* bytes */
+} whisper158_section;
+
+/*
+ * Maps the blob at `path` and checks all of it: structure, checksums, dimensions, and every value that could lead a
+ * kernel astray. After success nothing in the file can make the library misbehave. The file must not be changed or
+ * truncated while it is open (replace it by rename).
+ * On success *out owns the mapping; on failure *out is untouched. An absent or unreadable file is -ENOENT, -EACCES, ...
+ */
+WHISPER158_API int whisper158_model_open(whisper158_model **out, const char *path, whisper158_error *error);
+
+/* Unmaps. All contexts of the model must have been freed. NULL is allowed. Returns NULL. */
+WHISPER158_API whisper158_model *whisper158_model_close(whisper158_model *model);
+
+WHISPER158_API void whisper158_model_get_info(const whisper158_model *model, whisper158_model_info *out);
+
+/* Section `index` of info.n_sections, in the order of the file. -EINVAL beyond the end. */
+WHISPER158_API int whisper158_model_get_section(const whisper158_model *model, uint32_t index, whisper158_section *out);
+
+/*
+ * The value of one line of the blob's provenance ("name", "format", "source", "source_sha256", "licence", ...).
+ * Returns its length in bytes and sets *value (owned by the model, UTF-8, not NUL-terminated), or -ENOENT.
+ */
+WHISPER158_API int whisper158_model_get_provenance(const whisper158_model *model, const char *key, const char **value);
+
+/* All lines of the provenance, "key=value\n". Ownership as above. */
+WHISPER158_API size_t whisper158_model_get_provenance_text(const whisper158_model *model, const char **text);
+
+/* Code ("en") of language `index` of info.n_languages, or of the one language of an English-only model at 0; else NULL. */
+WHISPER158_API const char *whisper158_model_get_language(const whisper158_model *model, uint32_t index);
+
+/*
+ * The bytes of token `id`: returns their number and sets *bytes (owned by the model, not NUL-terminated; a token need
+ * not be whole UTF-8 characters). Special tokens have none and give 0; an id beyond the vocabulary gives -EINVAL.
+ */
+WHISPER158_API int whisper158_model_get_token(const whisper158_model *model, uint32_t id, const char **bytes);
+
+/* -------------------------------------------------------------------------------------------------------- context */
+
+typedef struct whisper158_context_options {
+    uint32_t threads;    /* 0: one for each online processor, at most 4. Results are the same for any number */
+    const char *kernels; /* NULL: the best for this processor; or the name of a set, see whisper158_kernels_name */
+} whisper158_context_options;
+
+/* Allocates all that `options` (NULL: defaults) ask for; nothing is allocated later but results. */
+WHISPER158_API int whisper158_context_new(whisper158_context **out, const whisper158_model *model,
+                                          const whisper158_context_options *options, whisper158_error *error);
+
+/* Stops the context's threads and frees it. NULL is allowed. Returns NULL. */
+WHISPER158_API whisper158_context *whisper158_context_free(whisper158_context *context);
+
+/*
+ * Names of the kernel sets that this processor can run, the plain C reference ("ref") first, the best last: index 0, 1,
+ * ... until NULL. Static storage.
+ */
+WHISPER158_API const char *whisper158_kernels_name(uint32_t index);
+
+/* ----------------------------------------------------------------------------------------------------- transcribe */
+
+typedef enum whisper158_task {
+    WHISPER158_TRANSCRIBE = 0, /* text in the language that is spoken */
+    WHISPER158_TRANSLATE = 1,  /* English text; multilingual models only */
+} whisper158_task;
+
+typedef enum whisper158_timestamps {
+    WHISPER158_TIMESTAMPS_AUTO = 0, /* only where they are needed to move through audio longer than one window */
+    WHISPER158_TIMESTAMPS_ON = 1,
+    WHISPER158_TIMESTAMPS_OFF = 2, /* audio longer than one window is then cut every 30 s, words or not */
+} whisper158_timestamps;
+
+typedef struct whisper158_options {
+    const char *language; /* NULL or "auto": detected from the first window (multilingual), "en" otherwise */
+    whisper158_task task;
+    whisper158_timestamps timestamps;
+    uint32_t audio_context;    /* encoder context in frames, 1 to n_audio_ctx; 0: n_audio_ctx. A window is then
+                                  audio_context x 20 ms long. Shorter is cheaper; models that were not trained for it
+                                  get worse below info.min_audio_ctx */
+    bool condition_on_previous; /* give the decoder the text of the window before as a prompt */
+    float no_speech_threshold;  /* a window is passed over when the model's no-speech probability is above this ... */
+    float logprob_threshold;    /* ... and its mean log probability is not above this */
+    int (*progress)(void *user, uint64_t done, uint64_t total); /* samples; non-zero stops with -ECANCELED; may be NULL */
+    void *user;                                                 /* handed to both callbacks */
+} whisper158_options;
+
+/* What NULL options stand for: automatic language and timestamps, full context, no prompt, 0.6 and -1.0. */
+#define WHISPER158_OPTIONS_DEFAULT                                                                                     \
+    {                                                                                                                  \
+        .language = NULL, .task = WHISPER158_TRANSCRIBE, .timestamps = WHISPER158_TIMESTAMPS_AUTO, .audio_context = 0, \
+        .condition_on_previous = false, .no_speech_threshold = 0.6f, .logprob_threshold = -1.0f, .progress = NULL,     \
+        .user = NULL                                                                                                   \
+    }
+
+typedef struct whisper158_segment {
+    double start, end;        /* seconds */
+    const char *text;         /* UTF-8, NUL-terminated; begins with a space where the model said so. Valid during the callback */
+    const uint32_t *tokens;   /* all sampled tokens of the segment, timestamps included; valid during the callback */
+    size_t n_tokens;
+    float avg_logprob;        /* mean log probability of the window's tokens, as Whisper defines it */
+    float no_speech_prob;     /* of the window */
+    const char *language;     /* code, owned by the model */
+    bool repetition;          /* decoding was stopped because it repeated itself, and the repetition was cut off */
+} whisper158_segment;
+
+typedef int (*whisper158_segment_fn)(void *user, const whisper158_segment *segment);
+
+/*
+ * Transcribes `count` samples of any number. Greedy, temperature 0, by Whisper's rules (whisper/transcribe.py and
+ * decoding.py): windows of 30 s, the next one beginning at the last timestamp that the model is sure of; blank and
+ * special tokens suppressed; timestamps in order and in pairs. Beyond Whisper, and without effect on ordinary speech:
+ * a window's tokens are limited by its duration, endless repetition is stopped, and a window of digital silence is
+ * passed over without a look.
+ * `segment` is called in order of time, in the calling thread; non-zero stops with -ECANCELED. Samples that are not
+ * finite are refused with -EINVAL before anything is computed.
+ * Returns 0, also when nothing was said.
+ */
+WHISPER158_API int whisper158_transcribe(whisper158_context *context, const float *samples, size_t count,
+                                         const whisper158_options *options, whisper158_segment_fn segment, void *user,
+                                         whisper158_error *error);
+
+/* Where the last whisper158_transcribe spent its time, summed over its windows. */
+typedef struct whisper158_timings {
+    double mel, encode, decode;             /* wall seconds; decode includes language detection */
+    double mel_cpu, encode_cpu, decode_cpu; /* processor seconds of all of the context's threads */
+    uint32_t windows;                       /* encoder runs */
+    uint32_t tokens;                        /* decoder steps, prompts included */
+} whisper158_timings;
+
+WHISPER158_API void whisper158_context_get_timings(const whisper158_context *context, whisper158_timings *out);
+
+/* --------------------------------------------------------------------------------------------------------- stages */
+/*
+ * The steps that whisper158_transcribe is made of, for tests, evaluation and other ways of decoding.
+ */
+
+/*
+ * Log-mel spectrogram of `count` samples, followed by as many zeros as make `columns` columns (10 ms each; samples
+ * beyond columns x 160 are heard by the last columns only as far as their transform reaches, as in Whisper). Writes
+ * out[n_mels][columns], scaled as Whisper scales it: (max(log10 power, loudest - 8) + 4) / 4.
+ */
+WHISPER158_API int whisper158_mel(whisper158_context *context, const float *samples, size_t count, uint32_t columns,
+                                  float *out, whisper158_error *error);
+
+/*
+ * Runs the encoder over mel[n_mels][2 x frames] and computes the decoder's cross-attention keys and values of all
+ * layers; forgets the tokens decoded so far. frames is 1 to n_audio_ctx. Where `out` is not NULL it receives the
+ * encoder's output, [frames][n_audio_state].
+ */
+WHISPER158_API int whisper158_encode(whisper158_context *context, const float *mel, uint32_t frames, float *out,
+                                     whisper158_error *error);
+
+/*
+ * Appends `count` tokens to the text so far and, where `logits` is not NULL, writes the logits [n_vocab] of what
+ * follows the last one. Needs whisper158_encode before it. -ENOSPC when the text would exceed n_text_ctx.
+ */
+WHISPER158_API int whisper158_decode(whisper158_context *context, const uint32_t *tokens, size_t count, float *logits,
+                                     whisper158_error *error);
+
+/* Takes the text back to its first `count` tokens. */
+WHISPER158_API int whisper158_decode_rewind(whisper158_context *context, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

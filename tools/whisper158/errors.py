@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""What a person did or met, said in one sentence, as opposed to a bug of ours."""
+
+from typing import NoReturn
+
+
+class UserError(Exception):
+    """One clear sentence, and where there is one, what to do about it.
+
+    It is raised wherever the cause is known and turned into text and an exit status in one place only: at the
+    edge of a command (tasks.py).
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+def die(message: str, hint: str | None = None) -> NoReturn:
+    """Give up for a reason that the user can understand and cure."""
+    raise UserError(message, hint)

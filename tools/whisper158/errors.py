@@ -9,8 +9,11 @@ class UserError(Exception):
     """One clear sentence, and where there is one, what to do about it.
 
     It is raised wherever the cause is known and turned into text and an exit status in one place only: at the
-    edge of a command (tasks.py).
+    edge of a command (__main__.py).
     """
+
+    # The exit status; subclasses choose others, from sysexits.h.
+    status = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The lock files: every Python package by version and hash, none by address."""
+
+from whisper158.console import step
+from whisper158.paths import REQUIREMENTS, ROOT
+from whisper158.run import run
+
+# tools.lock comes first and binds the others, so that all groups agree when they are installed together.
+INPUTS: dict[str, tuple[str, ...]] = {
+    "tools": ("pyproject.toml", "--group=install"),
+    "dev": ("--group=dev", "--constraint=requirements/tools.lock"),
+    "oracle": (
+        "--group=oracle",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--override=requirements/oracle.overrides",
+    ),
+}
+
+HEADER = """# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+# Made by `./inv lock` from pyproject.toml; edit that instead.
+"""
+
+
+def lock(upgrade: bool = False) -> None:
+    """Writes requirements/*.lock anew; with `upgrade`, not bound to the versions that stand there now."""
+    for name, inputs in INPUTS.items():
+        path = REQUIREMENTS / f"{name}.lock"
+        with step(f"Locking {path.name}"):
+            draft = path.with_suffix(".draft")
+            if path.exists() and not upgrade:
+                draft.write_bytes(path.read_bytes())
+            run([
+                *("uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy=fewest", "--python-version=3.11"),
+                *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"),
+                *("--no-emit-find-links", f"--output-file={draft}", *inputs),
+            ], cwd=ROOT)  # fmt: skip
+            draft.write_text(HEADER + draft.read_text())
+            draft.rename(path)

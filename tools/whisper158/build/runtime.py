@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The runtime in its builds: for this machine, with sanitizers, for fuzzing, for the board's processor.
+
+Each lives in its own folder under build/ and is brought up to date by whoever needs it.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from whisper158 import needs
+from whisper158.build import sysroot
+from whisper158.console import step
+from whisper158.errors import die
+from whisper158.paths import BUILD, RUNTIME
+from whisper158.run import run, show
+
+JOBS = min(2, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to build the runtime."""
+
+    name: str
+    title: str
+    options: tuple[str, ...]
+    compiler: str = "gcc"
+    debian: tuple[str, ...] = ("native",)
+    cross: bool = False
+    # How much longer than on a fast machine a test may take.
+    patience: int = 1
+
+    @property
+    def folder(self) -> Path:
+        return BUILD / self.name
+
+
+SANITIZERS = ("-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false")
+
+NATIVE = Variant("native", "for this machine", ("-Dbuildtype=release",))
+ASAN = Variant(
+    "asan",
+    "with sanitizers",
+    (*SANITIZERS, "-Dtests=true", "-Dc_args=-fno-omit-frame-pointer -fno-sanitize-recover=all"),
+    patience=10,
+)
+FUZZ = Variant("fuzz", "for fuzzing", (*SANITIZERS, "-Dfuzz=true"), compiler="clang", debian=("native", "fuzz"))
+AARCH64 = Variant(
+    "aarch64",
+    "for aarch64",
+    ("-Dbuildtype=release", "-Dtests=true"),
+    compiler="aarch64-linux-gnu-gcc",
+    debian=("native", "cross"),
+    cross=True,
+    patience=20,
+)
+
+
+def build(variant: Variant) -> Path:
+    """Brings a build up to date and returns its folder. Quiet unless it takes long or fails."""
+    needs.debian(*variant.debian)
+    BUILD.mkdir(exist_ok=True)
+    with alone(variant), step(f"Building the runtime {variant.title}"):
+        configure(variant)
+        run([tool("ninja"), "-C", variant.folder, "-j", str(JOBS)], env=environment(variant))
+    return variant.folder
+
+
+def program() -> Path:
+    """The `whisper158` program for this machine."""
+    return build(NATIVE) / "cli" / "whisper158"
+
+
+def test(variant: Variant, names: tuple[str, ...] = ()) -> None:
+    """Builds, then runs the C tests (all, or those of `names`), showing each; a failed one is a UserError."""
+    folder = build(variant)
+    command = [tool("meson"), "test", "-C", folder, "--no-rebuild", "--print-errorlogs", f"--num-processes={JOBS}"]
+    if show([*command, f"--timeout-multiplier={variant.patience}", *names], env=environment(variant)) != 0:
+        die(f"tests of the runtime {variant.title} failed", f"all they wrote: {folder}/meson-logs/testlog.txt")
+
+
+def transcribe(model: Path, files: list[str], options: list[str]) -> int:
+    """Runs `whisper158 transcribe` on our own streams; returns its exit status."""
+    if not files:
+        die("transcribe needs a sound file", "./inv transcribe FILE")
+    return show([program(), "transcribe", f"--model={model}", *options, "--", *files])
+
+
+def configure(variant: Variant) -> None:
+    """Runs `meson setup` where there is no build yet, or one that was set up otherwise or only half."""
+    command = [tool("meson"), "setup", *variant.options]
+    files = [sysroot.cross_file(BUILD / f"{variant.name}.ini")] if variant.cross else []
+    for file in files:
+        command += ["--cross-file", str(file)]
+    wanted = json.dumps([command, run([tool("meson"), "--version"]), [file.read_text() for file in files]])
+    stamp = variant.folder / "setup.json"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(variant.folder, ignore_errors=True)
+    run([*command, variant.folder, RUNTIME], env=environment(variant))
+    stamp.write_text(wanted)
+
+
+def environment(variant: Variant) -> dict[str, str]:
+    """The compiler, and the environment's own ninja for meson to find. The user's flags stay out of cross builds."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {"PATH": path} if variant.cross else {"PATH": path, "CC": variant.compiler}
+
+
+def tool(name: str) -> str:
+    """A program that came with a Python package."""
+    return str(Path(sys.executable).with_name(name))
+
+
+@contextmanager
+def alone(variant: Variant) -> Iterator[None]:
+    """Keeps a second process out of the same folder."""
+    with (BUILD / f"{variant.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

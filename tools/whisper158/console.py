@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""What people see while they wait: all of it on stderr, so that stdout stays what was asked for."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+# What is over sooner than this need not be told.
+NOTICEABLE = 1.0
+
+
+def say(text: str) -> None:
+    console.print(text, markup=False)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Shows on a terminal that `text` is going on, and says afterwards how long it took if that was noticeable."""
+    began = time.monotonic()
+    with console.status(text):
+        yield
+    seconds = time.monotonic() - began
+    if seconds >= NOTICEABLE:
+        say(f"{text} ({duration(seconds)})")
+
+
+def duration(seconds: float) -> str:
+    """`seconds` as a person would say it: 4.2 s, 3 min 07 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"

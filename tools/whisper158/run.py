@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Other programs: as argument lists, quiet while they work, quoted when they fail."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from whisper158.errors import UserError, die
+
+Command = Sequence[str | os.PathLike[str]]
+
+# Of a failed program's output, what is shown: its last lines nearly always name the cause.
+LAST_LINES = 40
+
+
+class CommandError(UserError):
+    """A program that we needed ended badly."""
+
+
+def run(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Runs `command` and returns its standard output as text.
+
+    `env` is added to the environment. A status other than zero raises CommandError with the last lines of what the
+    program wrote to either stream.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        absent(command)
+    if done.returncode == 0:
+        return done.stdout
+    said = (done.stdout + done.stderr).splitlines()[-LAST_LINES:]
+    raise CommandError(f"{spelled(command)} {ending(done.returncode)}", "\n  ".join(said) or None)
+
+
+def show(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
+    """Runs `command` on our own standard streams and returns its exit status (128 + signal, as a shell would)."""
+    try:
+        code = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}).returncode
+    except FileNotFoundError:
+        absent(command)
+    return code if code >= 0 else 128 - code
+
+
+def absent(command: Command) -> NoReturn:
+    die(f"the program {os.fspath(command[0])} is not installed")
+
+
+def spelled(command: Command) -> str:
+    return shlex.join(os.fspath(word) for word in command)
+
+
+def ending(code: int) -> str:
+    return f"failed with status {code}" if code > 0 else f"was ended by signal {-code}"

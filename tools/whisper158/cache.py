@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Where things are kept that can be fetched or made again, and how they get there whole or not at all."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from whisper158.errors import die
+
+
+def cache_dir() -> Path:
+    """$WHISPER158_CACHE, else $XDG_CACHE_HOME/whisper158, else ~/.cache/whisper158; it need not exist."""
+    if own := os.environ.get("WHISPER158_CACHE"):
+        return Path(own).expanduser().absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG specification says to ignore a path that is not absolute.
+    return (shared if shared.is_absolute() else Path("~/.cache").expanduser()) / "whisper158"
+
+
+def make_entry(entry: Path, fill: Callable[[Path], None]) -> Path:
+    """Return the folder `entry` of the cache; where it is not there yet, `fill` makes its content in an empty folder.
+
+    The folder gets its name only when `fill` has returned, and only one process fills it while others wait.
+    """
+    if entry.is_dir():
+        return entry
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with (entry.parent / f".{entry.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not entry.is_dir():
+                _fill(entry, fill)
+    except OSError as error:
+        die(
+            f"cannot write into the cache {entry.parent}: {error.strerror or error}",
+            "make room there, or set $WHISPER158_CACHE to a folder that can be written",
+        )
+    return entry
+
+
+def _fill(entry: Path, fill: Callable[[Path], None]) -> None:
+    draft = entry.parent / f".{entry.name}.draft"
+    # What a killed process has left; as we hold the lock, nobody is at work on it.
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        fill(draft)
+        draft.rename(entry)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Loads a float Whisper checkpoint: by name, from a file or folder in any of four formats, or from a model hub.
+
+Whatever the format, the same weights come out under the same names, checked.
+"""
+
+import hashlib
+import importlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from whisper158.errors import UserError, die
+from whisper158.model import ct2, ggml, hf, openai_pt, vocabulary
+from whisper158.model.checkpoint import Checkpoint, Contents, Dims
+from whisper158.model.fetch import MODELS, fetch
+
+# What we need of a hub's repository; the same weights often lie there in further formats.
+_HUB_FILES = (
+    *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "README.md"),
+    *("vocab.json", "tokenizer.json", "model.bin", "vocabulary.json", "vocabulary.txt"),
+)
+
+
+def load(name_or_path: str) -> Checkpoint:
+    """Load the checkpoint that is named `tiny.en` or `base`, lies at a path, or is called `org/name` on the hub.
+
+    A path is a Hugging Face folder (safetensors), a CTranslate2 folder, an OpenAI .pt or a ggml file. Neither .pt nor a
+    folder without a tokenizer has a vocabulary: they get that of the named model of their kind, which may be fetched.
+    Raises UserError, naming file and tensor, for whatever is wrong with them.
+    """
+    try:
+        if name_or_path in MODELS:
+            return _load_named(name_or_path)
+        path = Path(name_or_path).expanduser()
+        if path.exists():
+            return _load_path(path, source=path.name, name=_plain_name(path))
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", name_or_path):
+            return _load_path(_fetch_from_hub(name_or_path), source=name_or_path, name=_plain_name(path))
+    except OSError as error:
+        die(f"{error.filename or name_or_path}: {error.strerror or error}")
+    die(
+        f"{name_or_path!r} is neither a model's name ({', '.join(MODELS)}) nor an existing path",
+        "models of the Hugging Face hub are named like openai/whisper-small",
+    )
+
+
+def _load_named(name: str) -> Checkpoint:
+    model = MODELS[name]
+    folder = fetch(name)
+    try:
+        sha256 = _sha256((folder / "model.bin",))
+        if sha256 != model.sha256:
+            die(f"{folder / 'model.bin'} is not what was downloaded (its sha256 differs)")
+        contents = ct2.read(folder)
+    except (OSError, UserError) as error:
+        die(f"the cached model {name} is damaged: {getattr(error, 'message', error)}", f"remove {folder} and try again")
+    assert contents.vocabulary is not None
+    return Checkpoint(name, contents.dims, contents.tensors, contents.vocabulary, model.source, sha256, model.licence)
+
+
+def _load_path(path: Path, source: str, name: str) -> Checkpoint:
+    if path.name in ("model.bin", "model.safetensors") and path.is_file():
+        path = path.parent
+    contents = _read_folder(path) if path.is_dir() else _read_file(path)
+    words = contents.vocabulary or _default_vocabulary(contents.dims)
+    licence = _licence(path)
+    return Checkpoint(name, contents.dims, contents.tensors, words, source, _sha256(contents.weights), licence)
+
+
+def _read_folder(folder: Path) -> Contents:
+    if (folder / "model.bin").exists():
+        return ct2.read(folder)
+    if (folder / "config.json").exists():
+        return hf.read(folder)
+    die(f"{folder}: holds neither config.json (Hugging Face) nor model.bin (CTranslate2)")
+
+
+def _read_file(path: Path) -> Contents:
+    if not path.is_file():
+        die(f"{path}: neither a file nor a folder")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == ggml.MAGIC:
+        return ggml.read(path)
+    if start.startswith((b"PK\3\4", b"\x80")):
+        return openai_pt.read(path)
+    die(
+        f"{path}: neither an OpenAI checkpoint (.pt) nor a ggml file of whisper.cpp",
+        "name the folder to load a Hugging Face or CTranslate2 model",
+    )
+
+
+def _default_vocabulary(dims: Dims) -> tuple[bytes, ...]:
+    """There are only two vocabularies, and a named model has each."""
+    return vocabulary.from_ct2_folder(fetch("base" if dims.multilingual else "tiny.en"), dims)
+
+
+def _fetch_from_hub(name: str) -> Path:
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError:
+        die(
+            f"{name!r} is not an existing path, and to fetch it from the Hugging Face hub huggingface_hub is needed",
+            "install huggingface_hub, or give the path of a downloaded model",
+        )
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=list(_HUB_FILES)))
+    except Exception as error:  # the errors of several network libraries, which have no common ancestor
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        die(f"{name} could not be fetched from the Hugging Face hub: {reason}", "give the path of a downloaded model")
+
+
+def _plain_name(path: Path) -> str:
+    """What to call the model: "ggml-tiny.en.bin", "openai/whisper-tiny.en" and "tiny.en.pt" are all tiny.en."""
+    if path.name in ("model.bin", "model.safetensors"):
+        path = path.parent
+    path = path.absolute()
+    stem = re.sub(r"\.(pt|bin)$", "", path.name)
+    stem = re.sub(r"^(ggml-|faster-whisper-|whisper-)", "", stem)
+    return re.sub(r"[^A-Za-z0-9._-]", "-", stem) or "model"
+
+
+def _licence(path: Path) -> str:
+    """As the model card says, if there is one."""
+    card = path / "README.md"
+    if path.is_dir() and card.is_file():
+        match = re.search(r"\A---\n(?:.*\n)*?license: *([\w.-]+) *\n", card.read_text(errors="replace")[:65536])
+        if match:
+            return match[1]
+    return "unknown"
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

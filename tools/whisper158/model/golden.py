@@ -22,23 +22,10 @@ from whisper158.model.tokens import special_tokens
 # GPT-2's order of the single bytes: what prints first. Then some of what byte-pair encoding makes of them.
 PRINTING = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 BYTES = [bytes([b]) for b in [*PRINTING, *(b for b in range(256) if b not in PRINTING)]]
-MERGED = [
-    *[b" t", b"he", b" a", b"in", b" the", b"re", b" w", b"on", b"er", b"ou", b" s", b"at", b"en", b" o", b"ll", b" ("],
-    *[
-        b" and",
-        b" hello",
-        b" world",
-        b"\xc3\xa9",
-        b"\xe2\x99",
-        b"\xe2\x99\xaa",
-        b" \xe2\x99",
-        b" -",
-        b" '",
-        b"--",
-        b"<<",
-        b">>",
-    ],
-]
+MERGED = (
+    b" t|he| a|in| the|re| w|on|er|ou| s|at|en| o|ll| and| hello| world|"
+    b"\xc3\xa9|\xe2\x99| \xe2\x99| \xe2\x99\xaa| (| -| '|--|<<|>>"
+).split(b"|")
 VOCABULARY = (*BYTES, *MERGED)
 LANGUAGES = 8
 OTHER_SPECIALS = 1509

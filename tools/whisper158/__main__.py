@@ -6,10 +6,13 @@ Three things differ from plain Invoke: the verbs are those of this checkout wher
 number of files, and what a user did wrong is a sentence and an exit status instead of a traceback.
 """
 
+import os
 import sys
 from collections.abc import Iterable
+from copy import deepcopy
+from importlib.metadata import version
 
-from invoke import Exit, Program
+from invoke import Exit, ParseError, Program
 from invoke.parser import ParserContext
 
 from whisper158.errors import UserError
@@ -18,8 +21,17 @@ from whisper158.paths import ROOT
 
 class Inv(Program):
     def parse_tasks(self) -> None:
-        self.core.unparsed = gather(self.core.unparsed, self.collection.to_contexts())
-        super().parse_tasks()
+        # Of a copy, because to_contexts() uses up the help texts of the tasks.
+        self.core.unparsed = gather(self.core.unparsed, deepcopy(self.collection).to_contexts())
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            hint = "./inv --list shows the verbs, ./inv VERB --help their flags"
+            raise Exit(f"inv: {error}\n  {hint}", os.EX_USAGE) from error
+
+    def no_tasks_given(self) -> None:
+        self.list_tasks()
+        raise Exit
 
     def execute(self) -> None:
         try:
@@ -57,10 +69,6 @@ def gather(words: list[str], verbs: Iterable[ParserContext]) -> list[str]:
     return spelled
 
 
-def main() -> None:
-    Inv(name="whisper158", binary="./inv", binary_names=["inv"]).run(
-        ["./inv", "--search-root", str(ROOT), *sys.argv[1:]]
-    )
-
-
-main()
+if __name__ == "__main__":
+    program = Inv(name="whisper158", binary="./inv", binary_names=["inv"], version=version("whisper158"))
+    program.run(["./inv", "--search-root", str(ROOT), *sys.argv[1:]])

@@ -89,7 +89,8 @@ def python(group: str) -> None:
     with one_at_a_time(), step(f"Installing the Python packages of {group}"):
         if not has_python(group):
             stamp(group).unlink(missing_ok=True)
-            run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *requirements(group)])
+            pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            run([*pip, "install", *requirements(group)])
             stamp(group).write_text(wanted(group))
 
 

@@ -33,8 +33,7 @@ def run(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | N
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             errors="replace",
         )

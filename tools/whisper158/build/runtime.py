@@ -82,15 +82,42 @@ def program() -> Path:
 def test(variant: Variant, names: tuple[str, ...] = ()) -> None:
     """Builds, then runs the C tests (all, or those of `names`), showing each; a failed one is a UserError."""
     folder = build(variant)
-    command = [tool("meson"), "test", "-C", folder, "--no-rebuild", "--print-errorlogs", f"--num-processes={JOBS}"]
-    if show([*command, f"--timeout-multiplier={variant.patience}", *names], env=environment(variant)) != 0:
+    command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs"]
+    command += [f"--num-processes={JOBS}", f"--timeout-multiplier={variant.patience}", *names]
+    if show(command, env=environment(variant)) != 0:
         die(f"tests of the runtime {variant.title} failed", f"all they wrote: {folder}/meson-logs/testlog.txt")
+
+
+def fuzz(seconds: int) -> None:
+    """Runs each fuzzer for `seconds`, from the corpus and from what earlier runs found; stops at a finding."""
+    for fuzzer, corpus in fuzzers():
+        found = FUZZ.folder / "found" / fuzzer.name
+        found.mkdir(parents=True, exist_ok=True)
+        options = [f"-max_total_time={seconds}", f"-artifact_prefix={found.parent}/{fuzzer.name}-"]
+        if show([fuzzer, *options, found, corpus]) != 0:
+            die(f"{fuzzer.name} broke the runtime", f"the input lies in {found.parent}")
+
+
+def replay() -> None:
+    """Runs each fuzzer once over its corpus."""
+    for fuzzer, corpus in fuzzers():
+        if show([fuzzer, "-runs=0", corpus]) != 0:
+            die(f"{fuzzer.name} broke the runtime", f"the input lies in {corpus}")
+
+
+def fuzzers() -> list[tuple[Path, Path]]:
+    """The fuzzers of runtime/fuzz, built, each with its corpus."""
+    folder = build(FUZZ)
+    targets = json.loads(run([tool("meson"), "introspect", "--targets", folder]))
+    return [
+        (Path(target["filename"][0]), RUNTIME / "fuzz" / "corpus" / target["name"])
+        for target in targets
+        if target["type"] == "executable" and Path(target["defined_in"]).parent == RUNTIME / "fuzz"
+    ]
 
 
 def transcribe(model: Path, files: list[str], options: list[str]) -> int:
     """Runs `whisper158 transcribe` on our own streams; returns its exit status."""
-    if not files:
-        die("transcribe needs a sound file", "./inv transcribe FILE")
     return show([program(), "transcribe", f"--model={model}", *options, "--", *files])
 
 

@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The verbs of `./inv`. What they do is done in tools/whisper158; here they only get their names and flags."""
+
+from collections.abc import Callable
+from typing import Any
+
+from invoke import Collection, Context, Exit, task
+
+from whisper158 import check as checks
+from whisper158 import needs
+from whisper158.build import locks, runtime
+from whisper158.errors import die
+from whisper158.model import models
+
+
+def verb(**settings: Any) -> Callable[[Callable[..., None]], Any]:
+    """Invoke's `task`, without the one-letter flags that it would make up."""
+    return task(auto_shortflags=False, **settings)
+
+
+@verb(
+    positional=["files"],
+    iterable=["files"],
+    help={
+        "files": "What to transcribe: WAV or FLAC of any rate, - for stdin. Needs no flag: transcribe FILE FILE...",
+        "model": "A model's name (./inv model.list) or a .w158 file",
+        "threads": "Threads to use (default: one for each processor, at most 4)",
+        "language": "Code of the language that is spoken, such as en (default: detected)",
+        "audio-context": "Frames of 20 ms that the encoder sees at a time, at most 1500",
+        "translate": "Translate into English; needs a multilingual model",
+        "timestamps": "Print when each segment was said",
+        "json": "Print JSON",
+        "srt": "Print SubRip subtitles",
+        "vtt": "Print WebVTT subtitles",
+    },
+)
+def transcribe(
+    context: Context,
+    files: list[str],
+    model: str = models.DEFAULT,
+    threads: str | None = None,
+    language: str | None = None,
+    audio_context: str | None = None,
+    translate: bool = False,
+    timestamps: bool = False,
+    json: bool = False,
+    srt: bool = False,
+    vtt: bool = False,
+) -> None:
+    """Print what is said in sound files."""
+    if not files:
+        die("transcribe needs a sound file", "./inv transcribe FILE")
+    flags = {"translate": translate, "timestamps": timestamps, "json": json, "srt": srt, "vtt": vtt}
+    values = {"threads": threads, "language": language, "audio-context": audio_context}
+    options = [f"--{name}" for name, given in flags.items() if given]
+    options += [f"--{name}={value}" for name, value in values.items() if value is not None]
+    if status := runtime.transcribe(models.ensure(model), files, options):
+        raise Exit(code=status)
+
+
+@verb(
+    help={
+        "k": "Only Python tests whose names match this expression, and nothing else",
+        "fast": "Leave out what takes more than half a minute",
+    }
+)
+def test(context: Context, k: str = "", fast: bool = False) -> None:
+    """Run every check there is; ends with a count."""
+    checks.test(expression=k, fast=fast)
+
+
+@verb()
+def check(context: Context) -> None:
+    """Check style, types, licences and spelling."""
+    checks.check()
+
+
+@verb(positional=["group"], help={"group": "dev, torch or oracle (OpenAI's own Whisper, the judge in some tests)"})
+def install(context: Context, group: str) -> None:
+    """Install an optional group of Python packages into .venv."""
+    needs.python(group)
+
+
+@verb(help={"upgrade": "Move to the newest versions that pyproject.toml allows"})
+def lock(context: Context, upgrade: bool = False) -> None:
+    """Write requirements/*.lock anew from pyproject.toml."""
+    needs.python("dev")
+    locks.lock(upgrade)
+
+
+@verb(name="build")
+def runtime_build(context: Context) -> None:
+    """Build the runtime for this machine."""
+    print(runtime.program())
+
+
+@verb(name="test")
+def runtime_test(context: Context) -> None:
+    """Run the runtime's tests under AddressSanitizer and UBSan."""
+    runtime.test(runtime.ASAN)
+
+
+@verb(name="cross")
+def runtime_cross(context: Context) -> None:
+    """Build the runtime for the board's processor and run its tests in QEMU."""
+    runtime.test(runtime.AARCH64)
+
+
+@verb(name="fuzz", help={"seconds": "How long, for each fuzzer"})
+def runtime_fuzz(context: Context, seconds: int = 60) -> None:
+    """Look for inputs that break the runtime."""
+    runtime.fuzz(seconds)
+
+
+@verb(name="list")
+def model_list(context: Context) -> None:
+    """Show the models and what is known of each."""
+    models.show()
+
+
+@verb(
+    name="pack",
+    positional=["model"],
+    help={
+        "model": "A name such as tiny.en-q8; with --format, a checkpoint: its name, folder or file",
+        "format": "Weight format",
+        "out": "The file to write (default: NAME-FORMAT.w158 here)",
+    },
+)
+def model_pack(context: Context, model: str, format: str = "", out: str = "") -> None:
+    """Pack a checkpoint into a .w158 file."""
+    print(models.pack_to(model, format, out))
+
+
+namespace = Collection(
+    transcribe,
+    test,
+    check,
+    install,
+    lock,
+    runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz),
+    model=Collection(model_list, model_pack),
+)

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Every check that the project has, one stage after the other.
+
+A failed stage does not keep the rest from running: one look at the end tells all that is wrong.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from whisper158 import needs
+from whisper158.build import runtime
+from whisper158.console import duration, say
+from whisper158.errors import UserError, die
+from whisper158.paths import ROOT
+from whisper158.run import run, show
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    # Shows what it finds on our own streams, and raises UserError if that is not good.
+    action: Callable[[], None]
+
+
+class Failed(UserError):
+    """The stages have said already what is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("not all checks passed")
+
+
+def check() -> None:
+    """Style, types, licences and spelling: what needs no build."""
+    needs.debian("check")
+    needs.python("dev")
+    run_stages(static_stages())
+
+
+def test(expression: str = "", fast: bool = False) -> None:
+    """Everything; or with `expression`, the Python tests that match it."""
+    needs.debian("check", "native", "cross", "fuzz", "speech")
+    needs.python("dev")
+    if expression:
+        run_stages([Stage("Python tests", lambda: pytest("-k", expression))])
+        return
+    stages = [*static_stages(), Stage("runtime with sanitizers", lambda: runtime.test(runtime.ASAN))]
+    if fast:
+        stages.append(Stage("Python tests", lambda: pytest("-m", "not slow")))
+    else:
+        stages += [
+            Stage("runtime on aarch64", lambda: runtime.test(runtime.AARCH64)),
+            Stage("fuzz corpus", runtime.replay),
+            Stage("Python tests", pytest),
+        ]
+    run_stages(stages)
+
+
+def static_stages() -> list[Stage]:
+    return [
+        Stage("ruff", lambda: python("ruff", "check", "--quiet")),
+        Stage("mypy", lambda: python("mypy", "--no-error-summary")),
+        Stage("reuse", lambda: python("reuse", "lint", "--lines")),
+        Stage("codespell", lambda: python("codespell_lib", *tracked_files())),
+        Stage("shellcheck", lambda: command("shellcheck", "inv", ".ci/run")),
+    ]
+
+
+def run_stages(stages: Sequence[Stage]) -> None:
+    """Runs all of `stages`, prints how each went and, as the last line, the count; raises Failed unless all passed."""
+    results = [run_stage(stage) for stage in stages]
+    print()
+    for stage, (error, seconds) in zip(stages, results, strict=True):
+        print(f"{'FAILED' if error else 'ok':6}  {stage.name:24} {duration(seconds):>12}")
+    failed = sum(error is not None for error, _ in results)
+    print(f"{len(results) - failed} passed, {failed} failed", flush=True)
+    if failed:
+        raise Failed
+
+
+def run_stage(stage: Stage) -> tuple[UserError | None, float]:
+    print(f"\n---- {stage.name}", flush=True)
+    began = time.monotonic()
+    error = None
+    try:
+        stage.action()
+    except UserError as caught:
+        error = caught
+        say(str(caught))
+    return error, time.monotonic() - began
+
+
+def pytest(*options: str) -> None:
+    python("pytest", *options)
+
+
+def python(module: str, *arguments: str) -> None:
+    command(sys.executable, "-m", module, *arguments)
+
+
+def command(*words: str) -> None:
+    """Runs a program in the checkout, on our own streams."""
+    if show(words, cwd=ROOT) != 0:
+        die(f"{words[2] if words[0] == sys.executable else words[0]} is not content")
+
+
+def tracked_files() -> list[str]:
+    """What git knows, so that build folders and downloads are not looked at."""
+    return run(["git", "ls-files", "-z"], cwd=ROOT).rstrip("\0").split("\0")

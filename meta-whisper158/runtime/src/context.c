@@ -1,0 +1,174 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A context: everything that one transcription needs besides the model, allocated at once, and the stages of the
+ * pipeline under their public names.
+ */
+#include "context.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "memory.h"
+
+#define DEFAULT_THREADS 4
+
+const char *whisper158_version(void) {
+    return WHISPER158_VERSION;
+}
+
+const char *whisper158_kernels_name(uint32_t index) {
+    Kernels k;
+
+    return kernels_init(&k, index) < 0 ? NULL : k.name;
+}
+
+static int choose_kernels(Kernels *out, const char *name, whisper158_error *error) {
+    Kernels k;
+
+    for (uint32_t i = 0; kernels_init(&k, i) == 0; i++) {
+        *out = k; /* without a name the last one, the best, stays */
+        if (name && strcmp(name, k.name) == 0)
+            return 0;
+    }
+    if (!name)
+        return 0;
+    return w158_fail(error, -EINVAL, "there are no kernels named '%s' for this processor", name);
+}
+
+static uint32_t default_threads(void) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return online < 1 ? 1 : online > DEFAULT_THREADS ? DEFAULT_THREADS : (uint32_t)online;
+}
+
+int whisper158_context_new(whisper158_context **out, const whisper158_model *model,
+                           const whisper158_context_options *options, whisper158_error *error) {
+    uint32_t threads = options && options->threads ? options->threads : default_threads();
+    whisper158_context *c;
+    int r;
+
+    if (!out || !model)
+        return w158_fail(error, -EINVAL, "whisper158_context_new needs a model and a place for the context");
+    if (threads > WHISPER158_MAX_THREADS)
+        return w158_fail(error, -EINVAL, "%u threads are more than %d", threads, WHISPER158_MAX_THREADS);
+    c = calloc(1, sizeof *c);
+    if (!c)
+        return w158_fail(error, -ENOMEM, "no memory for a context");
+    c->model = model;
+    r = choose_kernels(&c->kernels, options ? options->kernels : NULL, error);
+    if (r < 0) {
+        free(c);
+        return r;
+    }
+    r = pool_new(&c->pool, threads);
+    if (r >= 0)
+        r = mel_new(&c->mel, model->mel_filters, model->info.n_mels, threads);
+    if (r >= 0)
+        r = encoder_new(&c->encoder, model, &c->kernels, c->pool);
+    if (r >= 0)
+        r = decoder_new(&c->decoder, model, &c->kernels, c->pool);
+    if (r >= 0) {
+        c->window = floats((size_t)model->info.n_mels * 2 * model->info.n_audio_ctx);
+        c->logits = floats(model->info.n_vocab);
+        if (!c->window || !c->logits)
+            r = -ENOMEM;
+    }
+    if (r < 0) {
+        whisper158_context_free(c);
+        if (r == -ENOMEM)
+            return w158_fail(error, r, "no memory for a context of this model");
+        return w158_fail(error, r, "cannot start %u threads: %s", threads, strerror(-r));
+    }
+    *out = c;
+    return 0;
+}
+
+whisper158_context *whisper158_context_free(whisper158_context *c) {
+    if (!c)
+        return NULL;
+    free(c->window);
+    free(c->logits);
+    decoder_free(c->decoder);
+    encoder_free(c->encoder);
+    mel_free(c->mel);
+    pool_free(c->pool);
+    free(c);
+    return NULL;
+}
+
+void whisper158_context_get_timings(const whisper158_context *context, whisper158_timings *out) {
+    *out = context->timings;
+}
+
+/* ------------------------------------------------------------------------------------------------------ stages */
+
+static bool all_finite(const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
+const float *context_listen(whisper158_context *c, const float *mel, uint32_t frames) {
+    const float *encoded = encoder_run(c->encoder, mel, frames);
+
+    decoder_listen(c->decoder, encoded, frames);
+    return all_finite(encoded, tiles(frames) * c->model->info.n_audio_state * TILE) ? encoded : NULL;
+}
+
+int whisper158_mel(whisper158_context *c, const float *samples, size_t count, uint32_t columns, float *out,
+                   whisper158_error *error) {
+    float loudest;
+
+    if (!c || !out || (!samples && count) || columns == 0)
+        return w158_fail(error, -EINVAL, "whisper158_mel needs samples, at least one column and a place for the result");
+    if (!all_finite(samples, count))
+        return w158_fail(error, -EINVAL, "the audio holds samples that are not numbers");
+    loudest = mel_log_power(c->mel, c->pool, samples, count, 0, columns, out, columns);
+    mel_scale(out, (size_t)c->model->info.n_mels * columns, loudest);
+    return 0;
+}
+
+int whisper158_encode(whisper158_context *c, const float *mel, uint32_t frames, float *out, whisper158_error *error) {
+    uint32_t d;
+    const float *encoded;
+
+    if (!c || !mel || frames == 0 || frames > c->model->info.n_audio_ctx)
+        return w158_fail(error, -EINVAL, "whisper158_encode needs a spectrogram of 1 to n_audio_ctx frames");
+    d = c->model->info.n_audio_state;
+    encoded = context_listen(c, mel, frames);
+    if (!encoded)
+        return w158_fail(error, -EDOM, "the encoder's numbers overflowed: the model's weights cannot be right");
+    for (size_t f = 0; out && f < frames; f++)
+        for (uint32_t channel = 0; channel < d; channel++)
+            out[f * d + channel] = encoded[(f / TILE * d + channel) * TILE + f % TILE];
+    return 0;
+}
+
+int whisper158_decode(whisper158_context *c, const uint32_t *tokens, size_t count, float *logits, whisper158_error *error) {
+    if (!c || !tokens || count == 0)
+        return w158_fail(error, -EINVAL, "whisper158_decode needs tokens");
+    if (decoder_frames(c->decoder) == 0)
+        return w158_fail(error, -EINVAL, "whisper158_decode needs whisper158_encode before it");
+    if (count > c->model->info.n_text_ctx - decoder_length(c->decoder))
+        return w158_fail(error, -ENOSPC, "%zu tokens do not fit behind %u of at most %u", count, decoder_length(c->decoder),
+                         c->model->info.n_text_ctx);
+    for (size_t i = 0; i < count; i++)
+        if (tokens[i] >= c->model->info.n_vocab)
+            return w158_fail(error, -EINVAL, "token %u is not below n_vocab, %u", tokens[i], c->model->info.n_vocab);
+    for (size_t i = 0; i < count; i++)
+        decoder_step(c->decoder, tokens[i], i + 1 == count ? logits : NULL);
+    return 0;
+}
+
+int whisper158_decode_rewind(whisper158_context *c, size_t count) {
+    if (!c || count > decoder_length(c->decoder))
+        return -EINVAL;
+    decoder_rewind(c->decoder, (uint32_t)count);
+    return 0;
+}

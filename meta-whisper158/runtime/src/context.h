@@ -1,0 +1,28 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+#ifndef W158_CONTEXT_H
+#define W158_CONTEXT_H
+
+#include "decoder.h"
+#include "encoder.h"
+#include "kernels/kernels.h"
+#include "mel.h"
+#include "model.h"
+#include "pool.h"
+
+struct whisper158_context {
+    const whisper158_model *model;
+    Kernels kernels;
+    Pool *pool;
+    Mel *mel;
+    Encoder *encoder;
+    Decoder *decoder;
+    float *window; /* [n_mels][2 x frames of the window] */
+    float *logits; /* [n_vocab] */
+    whisper158_timings timings;
+};
+
+/* Encoder and cross-attention over mel[n_mels][2 x frames]. Return: the encoder's output, or NULL when it is not finite. */
+const float *context_listen(whisper158_context *context, const float *mel, uint32_t frames);
+
+#endif

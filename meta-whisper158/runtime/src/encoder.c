@@ -1,0 +1,301 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The encoder: two convolutions, sinusoidal positions, and blocks of self-attention and MLP, each with its norm in front
+ * (whisper/model.py, AudioEncoder).
+ *
+ * Work is divided by frames. A worker takes a chunk of neighbouring tiles through everything that concerns these frames
+ * alone; only attention looks at other frames. So a block is two loops over chunks: `project` makes queries, keys and
+ * values of all frames, `mix` attends and does the rest of the block. What lies between two layers of a chunk never
+ * leaves the worker's cache.
+ */
+#include "encoder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+/* The convolutions see columns: two to a frame, and one more on either side of the chunk. */
+#define CHUNK_FRAMES (CHUNK_TILES * TILE)
+#define STEM_TILES (2 * CHUNK_TILES + 1)
+
+typedef struct Worker {
+    ChunkScratch linear;
+    float *normed;   /* [CHUNK_TILES][d][TILE], also attention's output */
+    float *hidden;   /* [CHUNK_TILES][4d][TILE], also gathered input of the convolutions */
+    float *residual; /* [CHUNK_TILES][d][TILE]: what a block adds */
+    float *columns;  /* [STEM_TILES][d][TILE]: output of the first convolution */
+    float *scores;   /* [tiles(n_audio_ctx) x TILE][TILE] */
+} Worker;
+
+struct Encoder {
+    const whisper158_model *model;
+    const Kernels *k;
+    Pool *pool;
+    Worker *workers;
+
+    float *x;                    /* [tiles][d][TILE], the residual stream */
+    float *query, *key, *value; /* [tiles][d][TILE] */
+
+    /* of the call in progress */
+    const float *mel;
+    uint32_t frames;
+    const EncoderBlock *block;
+};
+
+int chunk_scratch_init(ChunkScratch *s, uint32_t widest) {
+    s->q = aligned_array((size_t)CHUNK_TILES * widest * TILE, 1);
+    s->q_scale = floats(CHUNK_FRAMES);
+    s->gemm = aligned_array(KERNELS_SCRATCH(widest), 1);
+    return s->q && s->q_scale && s->gemm ? 0 : -ENOMEM;
+}
+
+void chunk_scratch_free(ChunkScratch *s) {
+    free(s->q);
+    free(s->q_scale);
+    free(s->gemm);
+}
+
+void linear_tiles(const Kernels *k, uint32_t activation_bits, const Linear *layer, const float *x, size_t n_tiles,
+                  float *y, ChunkScratch *s) {
+    uint32_t channels = layer->weight.channels;
+
+    if (activation_bits != 8 || layer->weight.format == MATRIX_F16) {
+        k->gemm_f32(&layer->weight, layer->bias, x, n_tiles, y, s->gemm);
+        return;
+    }
+    for (size_t t = 0; t < n_tiles; t++)
+        k->quantise_tile(x + t * channels * TILE, channels, s->q + t * channels * TILE, s->q_scale + t * TILE);
+    k->gemm_i8(&layer->weight, layer->bias, s->q, s->q_scale, n_tiles, y, s->gemm);
+}
+
+static size_t chunk_tiles(const Encoder *e, size_t chunk) {
+    size_t rest = tiles(e->frames) - chunk * CHUNK_TILES;
+
+    return rest < CHUNK_TILES ? rest : CHUNK_TILES;
+}
+
+static void norm_chunk(const Encoder *e, const Norm *norm, const float *x, size_t n_tiles, float *y) {
+    size_t step = (size_t)e->model->info.n_audio_state * TILE;
+
+    for (size_t t = 0; t < n_tiles; t++)
+        e->k->norm_tile(x + t * step, norm->weight, norm->bias, e->model->info.n_audio_state, y + t * step);
+}
+
+static void linear(const Encoder *e, const Linear *layer, const float *x, size_t n_tiles, float *y, Worker *w) {
+    linear_tiles(e->k, e->model->info.activation_bits, layer, x, n_tiles, y, &w->linear);
+}
+
+static void add(float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+/* ------------------------------------------------------------------------------------------------------ stem */
+
+/* Input of the first convolution for columns first .. first + TILE - 1: out[tap x n_mels + band][lane]. Columns beyond
+ * the spectrogram are zero, as the convolution pads. */
+static void gather_mel(const Encoder *e, ptrdiff_t first, float *out) {
+    uint32_t n_mels = e->model->info.n_mels;
+    ptrdiff_t n_columns = 2 * (ptrdiff_t)e->frames;
+
+    for (uint32_t tap = 0; tap < 3; tap++)
+        for (uint32_t m = 0; m < n_mels; m++, out += TILE)
+            for (uint32_t l = 0; l < TILE; l++) {
+                ptrdiff_t column = first + (ptrdiff_t)(l + tap) - 1;
+
+                out[l] = column >= 0 && column < n_columns ? e->mel[m * (size_t)n_columns + (size_t)column] : 0;
+            }
+}
+
+/* columns[i] = GELU(conv1) at column first + i, zero outside of the spectrogram. */
+static void first_convolution(const Encoder *e, ptrdiff_t first, size_t n_tiles, Worker *w) {
+    uint32_t d = e->model->info.n_audio_state;
+    ptrdiff_t n_columns = 2 * (ptrdiff_t)e->frames;
+
+    for (size_t t = 0; t < n_tiles; t++) {
+        float *out = w->columns + t * d * TILE;
+
+        gather_mel(e, first + (ptrdiff_t)(t * TILE), w->hidden);
+        e->k->gemm_f32(&e->model->conv1.weight, e->model->conv1.bias, w->hidden, 1, out, w->linear.gemm);
+        e->k->gelu(out, (size_t)d * TILE);
+        for (uint32_t l = 0; l < TILE; l++) {
+            ptrdiff_t column = first + (ptrdiff_t)(t * TILE + l);
+
+            if (column < 0 || column >= n_columns)
+                for (uint32_t c = 0; c < d; c++)
+                    out[c * TILE + l] = 0;
+        }
+    }
+}
+
+/* Input of the second convolution, stride 2, for tile `t` of the chunk: frame f sees columns 2f-1, 2f, 2f+1. */
+static void gather_columns(const Encoder *e, size_t t, const Worker *w, float *out) {
+    uint32_t d = e->model->info.n_audio_state;
+
+    for (uint32_t tap = 0; tap < 3; tap++)
+        for (uint32_t c = 0; c < d; c++, out += TILE)
+            for (uint32_t l = 0; l < TILE; l++) {
+                size_t column = 2 * (t * TILE + l) + tap; /* counted from the column before the chunk's first */
+
+                out[l] = w->columns[(column / TILE * d + c) * TILE + column % TILE];
+            }
+}
+
+static void add_positions(const Encoder *e, size_t first_frame, float *x) {
+    uint32_t d = e->model->info.n_audio_state;
+
+    for (uint32_t l = 0; l < TILE && first_frame + l < e->frames; l++)
+        for (uint32_t c = 0; c < d; c++)
+            x[c * TILE + l] += f16_to_f32(e->model->encoder_positions[(first_frame + l) * d + c]);
+}
+
+static void stem_chunk(void *arg, size_t chunk, uint32_t worker) {
+    Encoder *e = arg;
+    Worker *w = &e->workers[worker];
+    uint32_t d = e->model->info.n_audio_state;
+    size_t n_tiles = chunk_tiles(e, chunk), first_frame = chunk * CHUNK_FRAMES;
+
+    first_convolution(e, 2 * (ptrdiff_t)first_frame - 1, 2 * n_tiles + 1, w);
+    for (size_t t = 0; t < n_tiles; t++) {
+        float *x = e->x + (chunk * CHUNK_TILES + t) * d * TILE;
+
+        gather_columns(e, t, w, w->hidden);
+        e->k->gemm_f32(&e->model->conv2.weight, e->model->conv2.bias, w->hidden, 1, x, w->linear.gemm);
+        e->k->gelu(x, (size_t)d * TILE);
+        add_positions(e, first_frame + t * TILE, x);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------- blocks */
+
+/* query, key, value = linear(norm(x)) */
+static void project_chunk(void *arg, size_t chunk, uint32_t worker) {
+    Encoder *e = arg;
+    Worker *w = &e->workers[worker];
+    const Attention *attn = &e->block->attn;
+    size_t n = chunk_tiles(e, chunk), at = chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
+
+    norm_chunk(e, &attn->norm, e->x + at, n, w->normed);
+    linear(e, &attn->query, w->normed, n, e->query + at, w);
+    linear(e, &attn->key, w->normed, n, e->key + at, w);
+    linear(e, &attn->value, w->normed, n, e->value + at, w);
+}
+
+/* x += out(attention(query, key, value)); x += down(GELU(up(norm(x)))) */
+static void mix_chunk(void *arg, size_t chunk, uint32_t worker) {
+    Encoder *e = arg;
+    Worker *w = &e->workers[worker];
+    const EncoderBlock *block = e->block;
+    uint32_t d = e->model->info.n_audio_state, heads = e->model->info.n_audio_head, head_channels = d / heads;
+    size_t step = (size_t)d * TILE, n = chunk_tiles(e, chunk), at = chunk * CHUNK_TILES * step;
+    float *x = e->x + at;
+
+    for (size_t t = 0; t < n; t++)
+        for (uint32_t h = 0; h < heads; h++) {
+            size_t head = (size_t)h * head_channels * TILE;
+
+            e->k->attend_tile(e->query + at + t * step + head, e->key + head, e->value + head, step, e->frames,
+                              head_channels, w->normed + t * step + head, w->scores);
+        }
+    linear(e, &block->attn.out, w->normed, n, w->residual, w);
+    add(x, w->residual, n * step);
+
+    norm_chunk(e, &block->mlp.norm, x, n, w->normed);
+    linear(e, &block->mlp.up, w->normed, n, w->hidden, w);
+    e->k->gelu(w->hidden, n * step * 4);
+    linear(e, &block->mlp.down, w->hidden, n, w->residual, w);
+    add(x, w->residual, n * step);
+}
+
+static void last_norm_chunk(void *arg, size_t chunk, uint32_t worker) {
+    Encoder *e = arg;
+    float *x = e->x + chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
+
+    (void)worker;
+    norm_chunk(e, &e->model->encoder_norm, x, chunk_tiles(e, chunk), x);
+}
+
+const float *encoder_run(Encoder *e, const float *mel, uint32_t frames) {
+    size_t chunks = (tiles(frames) + CHUNK_TILES - 1) / CHUNK_TILES;
+
+    e->mel = mel;
+    e->frames = frames;
+    pool_run(e->pool, stem_chunk, e, chunks);
+    for (uint32_t i = 0; i < e->model->info.n_audio_layer; i++) {
+        e->block = &e->model->encoder[i];
+        pool_run(e->pool, project_chunk, e, chunks);
+        pool_run(e->pool, mix_chunk, e, chunks);
+    }
+    pool_run(e->pool, last_norm_chunk, e, chunks);
+    return e->x;
+}
+
+/* ---------------------------------------------------------------------------------------------------- lifetime */
+
+static uint32_t largest(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+
+static int worker_init(Worker *w, const whisper158_model_info *info) {
+    uint32_t d = info->n_audio_state, widest = largest(4 * d, 3 * info->n_mels);
+    size_t tile = (size_t)d * TILE;
+
+    w->normed = floats(CHUNK_TILES * tile);
+    w->hidden = floats((size_t)CHUNK_TILES * widest * TILE);
+    w->residual = floats(CHUNK_TILES * tile);
+    w->columns = floats(STEM_TILES * tile);
+    w->scores = floats(tiles(info->n_audio_ctx) * TILE * TILE);
+    if (!w->normed || !w->hidden || !w->residual || !w->columns || !w->scores)
+        return -ENOMEM;
+    return chunk_scratch_init(&w->linear, widest);
+}
+
+int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool) {
+    size_t stream = tiles(model->info.n_audio_ctx) * model->info.n_audio_state * TILE;
+    Encoder *e = calloc(1, sizeof *e);
+    int r = 0;
+
+    if (!e)
+        return -ENOMEM;
+    *e = (Encoder){.model = model, .k = kernels, .pool = pool};
+    e->workers = calloc(pool_threads(pool), sizeof *e->workers);
+    e->x = floats(stream);
+    e->query = floats(stream);
+    e->key = floats(stream);
+    e->value = floats(stream);
+    if (!e->workers || !e->x || !e->query || !e->key || !e->value)
+        r = -ENOMEM;
+    for (uint32_t i = 0; r == 0 && i < pool_threads(pool); i++)
+        r = worker_init(&e->workers[i], &model->info);
+    if (r < 0) {
+        encoder_free(e);
+        return r;
+    }
+    *out = e;
+    return 0;
+}
+
+Encoder *encoder_free(Encoder *e) {
+    if (!e)
+        return NULL;
+    for (uint32_t i = 0; e->workers && i < pool_threads(e->pool); i++) {
+        Worker *w = &e->workers[i];
+
+        free(w->normed);
+        free(w->hidden);
+        free(w->residual);
+        free(w->columns);
+        free(w->scores);
+        chunk_scratch_free(&w->linear);
+    }
+    free(e->workers);
+    free(e->x);
+    free(e->query);
+    free(e->key);
+    free(e->value);
+    free(e);
+    return NULL;
+}

@@ -1,0 +1,40 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+#ifndef W158_ENCODER_H
+#define W158_ENCODER_H
+
+#include "kernels/kernels.h"
+#include "model.h"
+#include "pool.h"
+
+typedef struct Encoder Encoder;
+
+/* model, kernels and pool must outlive the encoder. Return: 0 or -ENOMEM. */
+int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool);
+Encoder *encoder_free(Encoder *encoder);
+
+/*
+ * Encodes mel[n_mels][2 x frames], 1 <= frames <= n_audio_ctx. Returns the output, [tiles(frames)][d][TILE], which stays
+ * the encoder's and is valid until the next call.
+ */
+const float *encoder_run(Encoder *encoder, const float *mel, uint32_t frames);
+
+/* The tiles that one work item takes through the layers: enough to pay for unpacking the weights once for all of them. */
+#define CHUNK_TILES 8u
+
+/* One worker's memory for linear layers over a chunk. */
+typedef struct ChunkScratch {
+    int8_t *q;      /* [CHUNK_TILES][widest input][TILE] */
+    float *q_scale; /* [CHUNK_TILES][TILE] */
+    void *gemm;     /* KERNELS_SCRATCH(widest input) */
+} ChunkScratch;
+
+int chunk_scratch_init(ChunkScratch *s, uint32_t widest);
+void chunk_scratch_free(ChunkScratch *s);
+
+/* y = layer(x) over n_tiles <= CHUNK_TILES tiles; activations go through int8 where activation_bits and the layer's
+ * format say so. */
+void linear_tiles(const Kernels *k, uint32_t activation_bits, const Linear *layer, const float *x, size_t n_tiles,
+                  float *y, ChunkScratch *s);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernels: the few loops in which all the time is spent.
+ *
+ * A set of kernels is a struct of function pointers. `ref` is plain C; it defines what each function means, and its
+ * asserts state every promise about shapes. The other sets are the same functions for a kind of processor; a set is
+ * filled by starting from `ref` and overriding what it has (kernels_init). check-kernels holds each one against `ref`:
+ * integer arithmetic must agree bit for bit, float arithmetic within a stated bound.
+ *
+ * Tiles. Where many frames go through the same weights, the frames lie in SIMD lanes: an activation is stored as
+ * [tile][channel][TILE], a tile being TILE neighbouring frames. Everything between two matrix products (norms, GELU,
+ * softmax, quantisation) then works lane by lane, and no kernel ever transposes. The lanes of the last tile beyond the
+ * last frame hold finite numbers that nobody looks at.
+ *
+ * Alignment: every float and int8 array that holds tiles is aligned to 64 bytes. Matrices lie as the blob has them
+ * (docs/blob-format.md).
+ */
+#ifndef W158_KERNELS_H
+#define W158_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TILE 16u             /* frames in a tile */
+#define MAX_CHANNELS 8192u   /* widest input of a matrix: 4 x 2048, or 3 taps x 2048 */
+#define MAX_HEAD_CHANNELS 64u
+
+static inline size_t tiles(size_t frames) {
+    return (frames + TILE - 1) / TILE;
+}
+
+typedef enum MatrixFormat { MATRIX_F16, MATRIX_I8, MATRIX_T2, MATRIX_T4, MATRIX_T5, MATRIX_FORMATS } MatrixFormat;
+
+/* A weight matrix, y[row] = sum over channels of weight[row][channel] x[channel]. */
+typedef struct Matrix {
+    MatrixFormat format;
+    uint32_t rows;      /* a multiple of 4 unless format is MATRIX_F16 or MATRIX_I8 */
+    uint32_t channels;  /* 1 to MAX_CHANNELS */
+    uint32_t group;     /* channels that share a scale; divides channels */
+    const void *codes;  /* packed as docs/blob-format.md says */
+    const float *scale; /* [rows][channels / group]; NULL for MATRIX_F16 */
+} Matrix;
+
+typedef struct Kernels {
+    const char *name;
+
+    /* y[tile][row][TILE] = w x[tile][channel][TILE] + bias[row] (NULL: none), float activations.
+     * scratch: KERNELS_SCRATCH(channels) bytes, aligned to 64. */
+    void (*gemm_f32)(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch);
+
+    /* The same for int8 activations q with a scale for each frame, x = q x_scale[tile][TILE]; MATRIX_F16 is not allowed.
+     * Exact: sum over groups, in order, of scale x (integer dot product), times x_scale, plus bias. */
+    void (*gemm_i8)(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
+                    void *scratch);
+
+    /* One frame: y[row] for first <= row < last, both multiples of 4 (last may be rows). x[channels]. */
+    void (*gemv_f32)(const Matrix *w, const float *bias, const float *x, uint32_t first, uint32_t last, float *y);
+    void (*gemv_i8)(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
+                    float *y);
+
+    /* Row `row` of w as floats: out[channels]. */
+    void (*dequantise_row)(const Matrix *w, uint32_t row, float *out);
+
+    /* Per frame: scale = max|x| / 127, q = x / scale rounded half to even; all zero where max|x| is zero.
+     * The tile form takes one tile, x[channels][TILE], scale[TILE]. */
+    void (*quantise_tile)(const float *x, uint32_t channels, int8_t *q, float *scale);
+    void (*quantise)(const float *x, uint32_t channels, int8_t *q, float *scale);
+
+    /* LayerNorm over channels, epsilon 1e-5 (torch.nn.LayerNorm): one tile, or one frame. x and y may be the same. */
+    void (*norm_tile)(const float *x, const float *weight, const float *bias, uint32_t channels, float *y);
+    void (*norm)(const float *x, const float *weight, const float *bias, uint32_t channels, float *y);
+
+    /* x[i] = x[i] (1 + erf(x[i] / sqrt 2)) / 2, in place; n a multiple of TILE or, for a single frame, of 4. */
+    void (*gelu)(float *x, size_t n);
+
+    /*
+     * Softmax attention of one head. k and v are [tile][...][TILE] with `stride` floats from tile to tile, pointing at
+     * the head's first channel; `frames` of them count. head_channels: a multiple of 4, at most MAX_HEAD_CHANNELS.
+     *   y = sum over frames of softmax(q k / sqrt head_channels) v
+     * attend_tile: TILE queries, q and y [head_channels][TILE]; scratch [frames rounded up to TILE][TILE] floats.
+     * attend:      one query,    q and y [head_channels];       scratch [frames rounded up to TILE] floats.
+     */
+    void (*attend_tile)(const float *q, const float *k, const float *v, size_t stride, size_t frames,
+                        uint32_t head_channels, float *y, float *scratch);
+    void (*attend)(const float *q, const float *k, const float *v, size_t stride, size_t frames, uint32_t head_channels,
+                   float *y, float *scratch);
+} Kernels;
+
+/* Bytes of scratch that the gemm functions need for matrices of so many channels. */
+#define KERNELS_SCRATCH(channels) ((size_t)(channels) * 4 * (sizeof(float) + sizeof(int8_t)))
+
+/* Codes of rows first .. first+3 of a matrix that is not MATRIX_F16: out[4][channels], zero for rows beyond the last
+ * (the vocabulary is no multiple of 4). Shared by the sets. */
+void matrix_codes4(const Matrix *w, uint32_t first, int8_t *out);
+
+/* Bits of a finite 16-bit float as a float. Exact, subnormals included; infinities and NaNs come out wrong. */
+static inline float f16_to_f32(uint16_t h) {
+    union {
+        uint32_t u;
+        float f;
+    } v = {.u = (uint32_t)(h & 0x7fff) << 13};
+
+    v.f *= 0x1p112f; /* rebias the exponent, which also normalises subnormals */
+    v.u |= (uint32_t)(h & 0x8000) << 16;
+    return v.f;
+}
+
+/* Fills *out with set `index` of those that this processor runs, from the reference (0) to the best; -ENOENT beyond. */
+int kernels_init(Kernels *out, uint32_t index);
+
+/* The sets; each fills all that it has. */
+void kernels_init_ref(Kernels *k);
+void kernels_init_lanes(Kernels *k);      /* SIMD that every processor of the architecture has */
+void kernels_init_lanes_avx2(Kernels *k); /* x86 with AVX2, FMA and F16C */
+
+#endif

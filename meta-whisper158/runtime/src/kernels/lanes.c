@@ -1,0 +1,471 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernels with the frames of a tile in SIMD lanes, written once in the operations of simd.h and compiled for each
+ * kind of processor (LANES_SUFFIX).
+ *
+ * One micro-kernel serves every weight format: four rows of weights are unpacked to floats, [channel][4], and stay in
+ * the first-level cache while all tiles of the call pass by. Integer arithmetic is done in floats too, and is exact
+ * nevertheless: products of int8 codes are whole numbers below 2^14, and no more than EXACT_CHANNELS of them are added
+ * before the sum, below 2^24, moves to an integer.
+ */
+#include "simd.h"
+
+#ifdef LANES_SUFFIX
+#define CONCAT_(a, b) a##b
+#define CONCAT(a, b) CONCAT_(a, b)
+#define KERNELS_INIT CONCAT(kernels_init_lanes_, LANES_SUFFIX)
+#else
+#define KERNELS_INIT kernels_init_lanes
+#endif
+
+#ifdef W158_NO_SIMD
+
+void KERNELS_INIT(Kernels *k) {
+    (void)k;
+}
+
+#else
+
+#if defined(__AVX2__)
+#define LANES_NAME "avx2"
+#elif defined(__aarch64__)
+#define LANES_NAME "neon"
+#else
+#define LANES_NAME "sse2"
+#endif
+
+#define ROWS 4u          /* of weights in one pass of the micro-kernel */
+#define VECTORS (TILE / W) /* to a tile */
+#define EXACT_CHANNELS 1024u
+
+/* ------------------------------------------------------------------------------------------------ many frames */
+
+/* Rows first .. first+3 as floats, out[channel][4]: the codes alone, or times their scales where `scaled`. `out` has
+ * KERNELS_SCRATCH(channels) bytes. Rows beyond the last become zero. */
+static void unpack4(const Matrix *w, uint32_t first, int scaled, float *out) {
+    size_t n = w->channels;
+    int8_t *codes = (int8_t *)(out + n * ROWS);
+
+    if (w->format != MATRIX_F16)
+        matrix_codes4(w, first, codes);
+    for (uint32_t r = 0; r < ROWS; r++) {
+        const uint16_t *half = (const uint16_t *)w->codes + (first + r) * n;
+
+        if (first + r >= w->rows)
+            for (size_t c = 0; c < n; c++)
+                out[c * ROWS + r] = 0;
+        else if (w->format == MATRIX_F16)
+            for (size_t c = 0; c < n; c++)
+                out[c * ROWS + r] = f16_to_f32(half[c]);
+        else
+            for (size_t g = 0; g < n / w->group; g++) {
+                float scale = scaled ? w->scale[(first + r) * (n / w->group) + g] : 1.0f;
+
+                for (size_t c = g * w->group; c < (g + 1) * w->group; c++)
+                    out[c * ROWS + r] = (float)codes[r * n + c] * scale;
+            }
+    }
+}
+
+/* sum[r][v] += weights[channel][r] x[channel][v] for `channels` channels: the loop in which the encoder's time goes. */
+#define MICRO_KERNEL(NAME, TYPE, LOAD)                                                                                 \
+    static inline void NAME(const float *weights, const TYPE *x, size_t channels, vf sum[ROWS][VECTORS]) {             \
+        for (size_t c = 0; c < channels; c++) {                                                                        \
+            vf column[VECTORS];                                                                                        \
+                                                                                                                       \
+            for (uint32_t v = 0; v < VECTORS; v++)                                                                     \
+                column[v] = LOAD(x + c * TILE + v * W);                                                                \
+            for (uint32_t r = 0; r < ROWS; r++) {                                                                      \
+                vf weight = vf_set(weights[c * ROWS + r]);                                                             \
+                                                                                                                       \
+                for (uint32_t v = 0; v < VECTORS; v++)                                                                 \
+                    sum[r][v] = vf_fma(weight, column[v], sum[r][v]);                                                  \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+MICRO_KERNEL(multiply_f32, float, vf_load)
+MICRO_KERNEL(multiply_i8, int8_t, vf_from_i8)
+
+static void clear(vf sum[ROWS][VECTORS]) {
+    for (uint32_t r = 0; r < ROWS; r++)
+        for (uint32_t v = 0; v < VECTORS; v++)
+            sum[r][v] = vf_set(0);
+}
+
+static inline vf add_bias(vf y, const float *bias, uint32_t row) {
+    if (bias)
+        y += vf_set(bias[row]);
+    return y;
+}
+
+static void gemm_f32(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch) {
+    float *weights = scratch;
+
+    for (uint32_t row = 0; row < w->rows; row += ROWS) {
+        uint32_t rows = w->rows - row < ROWS ? w->rows - row : ROWS;
+
+        unpack4(w, row, 1, weights);
+        for (size_t t = 0; t < n_tiles; t++) {
+            vf sum[ROWS][VECTORS];
+
+            clear(sum);
+            multiply_f32(weights, x + t * w->channels * TILE, w->channels, sum);
+            for (uint32_t r = 0; r < rows; r++)
+                for (uint32_t v = 0; v < VECTORS; v++)
+                    vf_store(y + (t * w->rows + row + r) * TILE + v * W, add_bias(sum[r][v], bias, row + r));
+        }
+    }
+}
+
+/* Integer dot products of one group, exact: dot[r][v] = codes x q. */
+static inline void multiply_exact(const float *codes, const int8_t *q, size_t channels, vf dot[ROWS][VECTORS]) {
+    clear(dot);
+    if (channels <= EXACT_CHANNELS) {
+        multiply_i8(codes, q, channels, dot);
+    } else {
+        int32_t total[ROWS][TILE] = {{0}};
+
+        for (size_t c = 0; c < channels; c += EXACT_CHANNELS) {
+            size_t n = channels - c < EXACT_CHANNELS ? channels - c : EXACT_CHANNELS;
+            float part[ROWS][TILE];
+
+            clear(dot);
+            multiply_i8(codes + c * ROWS, q + c * TILE, n, dot);
+            for (uint32_t r = 0; r < ROWS; r++) {
+                for (uint32_t v = 0; v < VECTORS; v++)
+                    vf_store(part[r] + v * W, dot[r][v]);
+                for (uint32_t l = 0; l < TILE; l++)
+                    total[r][l] += (int32_t)part[r][l];
+            }
+        }
+        for (uint32_t r = 0; r < ROWS; r++) {
+            float rounded[TILE];
+
+            for (uint32_t l = 0; l < TILE; l++)
+                rounded[l] = (float)total[r][l];
+            for (uint32_t v = 0; v < VECTORS; v++)
+                dot[r][v] = vf_load(rounded + v * W);
+        }
+    }
+}
+
+static void gemm_i8(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
+                    void *scratch) {
+    size_t groups = w->channels / w->group;
+    float *codes = scratch;
+
+    for (uint32_t row = 0; row < w->rows; row += ROWS) {
+        uint32_t rows = w->rows - row < ROWS ? w->rows - row : ROWS;
+
+        unpack4(w, row, 0, codes);
+        for (size_t t = 0; t < n_tiles; t++) {
+            vf sum[ROWS][VECTORS], dot[ROWS][VECTORS];
+
+            clear(sum);
+            for (size_t g = 0; g < groups; g++) {
+                multiply_exact(codes + g * w->group * ROWS, q + (t * w->channels + g * w->group) * TILE, w->group, dot);
+                for (uint32_t r = 0; r < rows; r++)
+                    for (uint32_t v = 0; v < VECTORS; v++)
+                        sum[r][v] += dot[r][v] * w->scale[(row + r) * groups + g];
+            }
+            for (uint32_t r = 0; r < rows; r++)
+                for (uint32_t v = 0; v < VECTORS; v++) {
+                    vf value = sum[r][v] * vf_load(x_scale + t * TILE + v * W);
+
+                    vf_store(y + (t * w->rows + row + r) * TILE + v * W, add_bias(value, bias, row + r));
+                }
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- one frame */
+
+/* Sums of four independent vectors hide the latency of the multiply-add. */
+#define DOT(NAME, TYPE_A, LOAD_A, ONE_A, TYPE_B, LOAD_B)                                                               \
+    static inline float NAME(const TYPE_A *a, const TYPE_B *b, size_t n) {                                             \
+        vf s0 = vf_set(0), s1 = s0, s2 = s0, s3 = s0;                                                                  \
+        size_t i = 0;                                                                                                  \
+        float rest = 0;                                                                                                \
+                                                                                                                       \
+        for (; i + 4 * W <= n; i += 4 * W) {                                                                           \
+            s0 = vf_fma(LOAD_A(a + i), LOAD_B(b + i), s0);                                                             \
+            s1 = vf_fma(LOAD_A(a + i + W), LOAD_B(b + i + W), s1);                                                     \
+            s2 = vf_fma(LOAD_A(a + i + 2 * W), LOAD_B(b + i + 2 * W), s2);                                             \
+            s3 = vf_fma(LOAD_A(a + i + 3 * W), LOAD_B(b + i + 3 * W), s3);                                             \
+        }                                                                                                              \
+        for (; i < n; i++)                                                                                             \
+            rest += ONE_A(a[i]) * (float)b[i];                                                                         \
+        return vf_sum((s0 + s1) + (s2 + s3)) + rest;                                                                   \
+    }
+#define ONE_NUMBER(a) ((float)(a))
+DOT(dot_f16_f32, uint16_t, vf_from_f16, f16_to_f32, float, vf_load)
+DOT(dot_i8_f32, int8_t, vf_from_i8, ONE_NUMBER, float, vf_load)
+DOT(dot_i8_i8_exact, int8_t, vf_from_i8, ONE_NUMBER, int8_t, vf_from_i8) /* up to EXACT_CHANNELS */
+
+static float dot_i8_i8(const int8_t *a, const int8_t *b, size_t n) {
+    int32_t total = 0;
+
+    if (n <= EXACT_CHANNELS)
+        return dot_i8_i8_exact(a, b, n);
+    for (size_t i = 0; i < n; i += EXACT_CHANNELS)
+        total += (int32_t)dot_i8_i8_exact(a + i, b + i, n - i < EXACT_CHANNELS ? n - i : EXACT_CHANNELS);
+    return (float)total;
+}
+
+/* Four rows of codes: where they lie in the blob, or unpacked into buffer. */
+static const int8_t *rows4(const Matrix *w, uint32_t first, int8_t *buffer) {
+    if (w->format == MATRIX_I8)
+        return (const int8_t *)w->codes + (size_t)first * w->channels;
+    matrix_codes4(w, first, buffer);
+    return buffer;
+}
+
+static void gemv_f32(const Matrix *w, const float *bias, const float *x, uint32_t first, uint32_t last, float *y) {
+    int8_t buffer[4 * MAX_CHANNELS];
+    size_t n = w->channels;
+
+    for (uint32_t row4 = first; row4 < last; row4 += 4) {
+        const int8_t *codes = w->format == MATRIX_F16 ? NULL : rows4(w, row4, buffer);
+
+        for (uint32_t row = row4; row < row4 + 4 && row < last; row++) {
+            float sum = 0;
+
+            if (!codes)
+                sum = dot_f16_f32((const uint16_t *)w->codes + row * n, x, n);
+            else
+                for (size_t g = 0; g < n / w->group; g++)
+                    sum += w->scale[row * (n / w->group) + g] *
+                           dot_i8_f32(codes + (row - row4) * n + g * w->group, x + g * w->group, w->group);
+            y[row] = bias ? sum + bias[row] : sum;
+        }
+    }
+}
+
+static void gemv_i8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
+                    float *y) {
+    int8_t buffer[4 * MAX_CHANNELS];
+    size_t n = w->channels;
+
+    for (uint32_t row4 = first; row4 < last; row4 += 4) {
+        const int8_t *codes = rows4(w, row4, buffer);
+
+        for (uint32_t row = row4; row < row4 + 4 && row < last; row++) {
+            float sum = 0, value;
+
+            for (size_t g = 0; g < n / w->group; g++)
+                sum += w->scale[row * (n / w->group) + g] *
+                       dot_i8_i8(codes + (row - row4) * n + g * w->group, q + g * w->group, w->group);
+            value = sum * x_scale;
+            y[row] = bias ? value + bias[row] : value;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------- lane by lane */
+
+static void quantise_tile(const float *x, uint32_t channels, int8_t *q, float *scale) {
+    for (uint32_t v = 0; v < TILE; v += W) {
+        vf largest = vf_set(0), s, divisor;
+
+        for (uint32_t c = 0; c < channels; c++)
+            largest = vf_max(vf_abs(vf_load(x + c * TILE + v)), largest);
+        s = largest / vf_set(127.0f);
+        vf_store(scale + v, s);
+        divisor = vf_max(s, vf_set(0x1p-126f)); /* a frame of zeros stays one */
+        for (uint32_t c = 0; c < channels; c++) {
+            vf value = vf_round(vf_load(x + c * TILE + v) / divisor);
+
+            vf_to_i8(q + c * TILE + v, vf_max(vf_min(value, vf_set(127)), vf_set(-127)));
+        }
+    }
+}
+
+static void norm_tile(const float *x, const float *weight, const float *bias, uint32_t channels, float *y) {
+    for (uint32_t v = 0; v < TILE; v += W) {
+        vf mean = vf_set(0), variance = mean, inverse;
+
+        for (uint32_t c = 0; c < channels; c++)
+            mean += vf_load(x + c * TILE + v);
+        mean /= vf_set((float)channels);
+        for (uint32_t c = 0; c < channels; c++) {
+            vf d = vf_load(x + c * TILE + v) - mean;
+
+            variance = vf_fma(d, d, variance);
+        }
+        inverse = vf_set(1) / vf_sqrt(variance / vf_set((float)channels) + vf_set(1e-5f));
+        for (uint32_t c = 0; c < channels; c++)
+            vf_store(y + c * TILE + v, (vf_load(x + c * TILE + v) - mean) * inverse * vf_set(weight[c]) + vf_set(bias[c]));
+    }
+}
+
+/* e^x for x <= 88, zero below -87: 2^n e^r with n = round(x / ln 2), the reduction in two parts and the polynomial of
+ * degree 6 as in Cephes' expf (Moshier); relative error below 2e-7. */
+static inline vf exp_lanes(vf x) {
+    vf n, r, p, clamped = vf_max(x, vf_set(-87.0f));
+
+    n = vf_round(clamped * vf_set(1.44269504f));
+    r = vf_fma(n, vf_set(-0.693359375f), clamped);
+    r = vf_fma(n, vf_set(2.12194440e-4f), r);
+    p = vf_set(1.9875691500e-4f);
+    p = vf_fma(p, r, vf_set(1.3981999507e-3f));
+    p = vf_fma(p, r, vf_set(8.3334519073e-3f));
+    p = vf_fma(p, r, vf_set(4.1665795894e-2f));
+    p = vf_fma(p, r, vf_set(1.6666665459e-1f));
+    p = vf_fma(p, r, vf_set(5.0000001201e-1f));
+    p = vf_fma(p * r, r, r) + vf_set(1);
+    return p * vf_exp2i(n);
+}
+
+/* Abramowitz and Stegun 7.1.26: absolute error of erf below 1.5e-7. */
+static inline vf erf_lanes(vf x) {
+    vf a = vf_min(vf_abs(x), vf_set(6)), t = vf_set(1) / vf_fma(vf_set(0.3275911f), a, vf_set(1)), p;
+
+    p = vf_set(1.061405429f);
+    p = vf_fma(p, t, vf_set(-1.453152027f));
+    p = vf_fma(p, t, vf_set(1.421413741f));
+    p = vf_fma(p, t, vf_set(-0.284496736f));
+    p = vf_fma(p, t, vf_set(0.254829592f));
+    return vf_sign_of(vf_set(1) - p * t * exp_lanes(vf_set(0) - a * a), x);
+}
+
+static inline vf gelu_lanes(vf x) {
+    return vf_set(0.5f) * x * (vf_set(1) + erf_lanes(x * vf_set(0.70710678f)));
+}
+
+static void gelu(float *x, size_t n) {
+    size_t i = 0;
+
+    for (; i + W <= n; i += W)
+        vf_store(x + i, gelu_lanes(vf_load(x + i)));
+    if (i < n) {
+        float rest[W] = {0};
+
+        memcpy(rest, x + i, (n - i) * sizeof *x);
+        vf_store(rest, gelu_lanes(vf_load(rest)));
+        memcpy(x + i, rest, (n - i) * sizeof *x);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- attention */
+
+#define KEYS 4u      /* scored together */
+#define CHANNELS 4u  /* of the output summed together */
+
+/* scores[j][lane] = q[.][lane] k[j] scale for all frames; returns nothing but the largest of each lane. */
+static void score(const float *q, const float *k, size_t stride, size_t frames, uint32_t head_channels, float *scores,
+                  vf largest[VECTORS]) {
+    vf scale = vf_set(1.0f / sqrtf((float)head_channels));
+
+    for (uint32_t v = 0; v < VECTORS; v++)
+        largest[v] = vf_set(-INFINITY);
+    for (size_t j = 0; j < frames; j += KEYS) {
+        const float *key = k + j / TILE * stride + j % TILE; /* KEYS divides TILE, so they lie in one tile */
+        size_t keys = frames - j < KEYS ? frames - j : KEYS;
+        vf dot[KEYS][VECTORS];
+
+        for (uint32_t i = 0; i < KEYS; i++)
+            for (uint32_t v = 0; v < VECTORS; v++)
+                dot[i][v] = vf_set(0);
+        for (uint32_t c = 0; c < head_channels; c++)
+            for (uint32_t i = 0; i < KEYS; i++)
+                for (uint32_t v = 0; v < VECTORS; v++)
+                    dot[i][v] = vf_fma(vf_set(key[c * TILE + i]), vf_load(q + c * TILE + v * W), dot[i][v]);
+        for (uint32_t i = 0; i < keys; i++)
+            for (uint32_t v = 0; v < VECTORS; v++) {
+                vf s = dot[i][v] * scale;
+
+                largest[v] = vf_max(s, largest[v]);
+                vf_store(scores + (j + i) * TILE + v * W, s);
+            }
+    }
+}
+
+static void attend_tile(const float *q, const float *k, const float *v, size_t stride, size_t frames,
+                        uint32_t head_channels, float *y, float *scratch) {
+    vf largest[VECTORS], sum[VECTORS];
+
+    score(q, k, stride, frames, head_channels, scratch, largest);
+    for (uint32_t i = 0; i < VECTORS; i++)
+        sum[i] = vf_set(0);
+    for (size_t j = 0; j < frames; j++)
+        for (uint32_t i = 0; i < VECTORS; i++) {
+            vf e = exp_lanes(vf_load(scratch + j * TILE + i * W) - largest[i]);
+
+            sum[i] += e;
+            vf_store(scratch + j * TILE + i * W, e);
+        }
+    for (uint32_t c = 0; c < head_channels; c += CHANNELS) {
+        vf value[CHANNELS][VECTORS];
+
+        for (uint32_t r = 0; r < CHANNELS; r++)
+            for (uint32_t i = 0; i < VECTORS; i++)
+                value[r][i] = vf_set(0);
+        for (size_t j = 0; j < frames; j++)
+            for (uint32_t r = 0; r < CHANNELS; r++) {
+                vf channel = vf_set(v[j / TILE * stride + (c + r) * TILE + j % TILE]);
+
+                for (uint32_t i = 0; i < VECTORS; i++)
+                    value[r][i] = vf_fma(channel, vf_load(scratch + j * TILE + i * W), value[r][i]);
+            }
+        for (uint32_t r = 0; r < CHANNELS; r++)
+            for (uint32_t i = 0; i < VECTORS; i++)
+                vf_store(y + (c + r) * TILE + i * W, value[r][i] / sum[i]);
+    }
+}
+
+/* One query: here the lanes are the frames that it looks at. */
+static void attend(const float *q, const float *k, const float *v, size_t stride, size_t frames, uint32_t head_channels,
+                   float *y, float *scratch) {
+    float scale = 1.0f / sqrtf((float)head_channels), largest = -INFINITY;
+    size_t n_tiles = tiles(frames);
+    vf sum = vf_set(0);
+
+    for (size_t t = 0; t < n_tiles; t++) {
+        vf dot[VECTORS];
+
+        for (uint32_t i = 0; i < VECTORS; i++)
+            dot[i] = vf_set(0);
+        for (uint32_t c = 0; c < head_channels; c++)
+            for (uint32_t i = 0; i < VECTORS; i++)
+                dot[i] = vf_fma(vf_set(q[c]), vf_load(k + t * stride + c * TILE + i * W), dot[i]);
+        for (uint32_t i = 0; i < VECTORS; i++)
+            vf_store(scratch + t * TILE + i * W, dot[i] * vf_set(scale));
+    }
+    for (size_t j = 0; j < frames; j++)
+        largest = scratch[j] > largest ? scratch[j] : largest;
+    for (size_t j = frames; j < n_tiles * TILE; j++)
+        scratch[j] = -INFINITY; /* lanes beyond the last frame weigh nothing */
+    for (size_t j = 0; j < n_tiles * TILE; j += W) {
+        vf e = exp_lanes(vf_load(scratch + j) - vf_set(largest));
+
+        vf_store(scratch + j, e);
+    }
+    for (size_t j = frames; j < n_tiles * TILE; j++)
+        scratch[j] = 0;
+    for (size_t j = 0; j < n_tiles * TILE; j += W)
+        sum += vf_load(scratch + j);
+    for (uint32_t c = 0; c < head_channels; c++) {
+        vf value = vf_set(0);
+
+        for (size_t t = 0; t < n_tiles; t++)
+            for (uint32_t i = 0; i < VECTORS; i++)
+                value = vf_fma(vf_load(scratch + t * TILE + i * W), vf_load(v + t * stride + c * TILE + i * W), value);
+        y[c] = vf_sum(value) / vf_sum(sum);
+    }
+}
+
+void KERNELS_INIT(Kernels *k) {
+    k->name = LANES_NAME;
+    k->gemm_f32 = gemm_f32;
+    k->gemm_i8 = gemm_i8;
+    k->gemv_f32 = gemv_f32;
+    k->gemv_i8 = gemv_i8;
+    k->quantise_tile = quantise_tile;
+    k->norm_tile = norm_tile;
+    k->gelu = gelu;
+    k->attend_tile = attend_tile;
+    k->attend = attend;
+}
+
+#endif

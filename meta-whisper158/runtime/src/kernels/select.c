@@ -1,0 +1,48 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which kernel sets there are and which of them this processor can run. What it can run is asked of the processor, so
+ * one binary serves every machine of an architecture.
+ */
+#include "kernels.h"
+
+#include <errno.h>
+
+typedef struct Set {
+    int (*runs_here)(void);
+    void (*init)(Kernels *k);
+} Set;
+
+static int always(void) {
+    return 1;
+}
+
+#if defined(__x86_64__)
+static int has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+#endif
+
+/* From the plainest to the best. */
+static const Set sets[] = {
+    {always, kernels_init_ref},
+#if defined(__x86_64__) || defined(__aarch64__)
+    {always, kernels_init_lanes},
+#endif
+#if defined(__x86_64__)
+    {has_avx2, kernels_init_lanes_avx2},
+#endif
+};
+
+int kernels_init(Kernels *out, uint32_t index) {
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        if (!sets[i].runs_here())
+            continue;
+        if (index-- == 0) {
+            kernels_init_ref(out);
+            sets[i].init(out);
+            return 0;
+        }
+    }
+    return -ENOENT;
+}

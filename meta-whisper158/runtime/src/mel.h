@@ -1,0 +1,30 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+#ifndef W158_MEL_H
+#define W158_MEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool.h"
+
+typedef struct Mel Mel;
+
+/* `filters`: [n_mels][201], must outlive the object. */
+int mel_new(Mel **out, const float *filters, uint32_t n_mels, uint32_t threads);
+Mel *mel_free(Mel *mel);
+
+/*
+ * log10 of the mel power, not below -10, of columns first .. first + columns - 1: out[n_mels][out_stride]. The audio is
+ * `count` samples with silence behind them; before its beginning it is mirrored. Return: the loudest value written.
+ */
+float mel_log_power(Mel *mel, Pool *pool, const float *samples, size_t count, size_t first, size_t columns, float *out,
+                    size_t out_stride);
+
+/* The loudest value of mel_log_power over columns first .. first + columns - 1, without keeping the others. */
+float mel_loudest(Mel *mel, Pool *pool, const float *samples, size_t count, size_t first, size_t columns);
+
+/* Whisper's scaling, in place: (max(x, loudest - 8) + 4) / 4. */
+void mel_scale(float *x, size_t n, float loudest);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+#ifndef W158_MODEL_H
+#define W158_MODEL_H
+
+#include "blob.h"
+#include "kernels/kernels.h"
+#include "whisper158.h"
+
+/* Every pointer leads into the blob's mapping. d is n_audio_state or n_text_state, which are equal. */
+
+typedef struct Linear {
+    Matrix weight;     /* [rows][channels] */
+    const float *bias; /* [rows]; NULL where Whisper has none (keys) */
+} Linear;
+
+typedef struct Norm {
+    const float *weight, *bias; /* [d] */
+} Norm;
+
+typedef struct Attention {
+    Norm norm; /* of what goes in: attn_ln, cross_attn_ln */
+    Linear query, key, value, out;
+} Attention;
+
+typedef struct Mlp {
+    Norm norm;
+    Linear up, down; /* mlp.0 [4d][d], mlp.2 [d][4d] */
+} Mlp;
+
+typedef struct EncoderBlock {
+    Attention attn;
+    Mlp mlp;
+} EncoderBlock;
+
+typedef struct DecoderBlock {
+    Attention attn, cross;
+    Mlp mlp;
+} DecoderBlock;
+
+/* The blob's section "decoding": token ids and limits (docs/blob-format.md). */
+typedef struct Decoding {
+    uint32_t eot, sot, translate, transcribe, sot_lm, sot_prev, no_speech, no_timestamps, timestamp_begin;
+    uint32_t first_language, n_languages;
+    uint32_t max_initial_timestamp; /* in steps of 20 ms */
+    uint32_t sample_length;         /* tokens sampled in one window at most */
+    uint32_t space;
+    uint32_t reserved[2];
+} Decoding;
+
+struct whisper158_model {
+    Blob blob;
+    whisper158_model_info info;
+
+    const Decoding *decoding;
+    const uint32_t *suppress;
+    uint32_t n_suppress;
+    char **languages; /* [n_languages, or 1], owned, in one allocation with their text */
+    uint32_t n_codes; /* of languages */
+
+    const uint32_t *vocab_offsets; /* [n_words + 1] */
+    const char *vocab_bytes;
+    uint32_t n_words;
+
+    const float *mel_filters; /* [n_mels][201] */
+    const char *provenance;
+    size_t provenance_size;
+
+    Linear conv1, conv2;                /* channels: tap-major, [3 x n_mels] and [3 x d] */
+    const uint16_t *encoder_positions;  /* f16 [n_audio_ctx][d] */
+    EncoderBlock *encoder;              /* [n_audio_layer], owned */
+    Norm encoder_norm;                  /* ln_post */
+
+    Matrix embedding;                  /* [n_vocab][d], also the head */
+    const uint16_t *decoder_positions; /* f16 [n_text_ctx][d] */
+    DecoderBlock *decoder;             /* [n_text_layer], owned */
+    Norm decoder_norm;
+};
+
+/* The checks of model.c on a blob that is open already; takes the blob over on success. Split off for the fuzzer. */
+int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error);
+
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * From audio of any length to segments of text, as whisper/transcribe.py goes about it: a window of 30 s is encoded and
+ * decoded; where it ends in the middle of something, the next window begins at the last timestamp that was complete.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "context.h"
+#include "error.h"
+#include "sample.h"
+#include "tokens.h"
+
+#define HOP (WHISPER158_SAMPLE_RATE / WHISPER158_COLUMNS_PER_SECOND)
+#define COLUMNS_PER_FRAME (WHISPER158_COLUMNS_PER_SECOND / WHISPER158_FRAMES_PER_SECOND)
+#define SILENCE (1.0f / 65536) /* half a step of 16-bit audio */
+#define MAX_TOKENS 448u        /* n_text_ctx at most */
+
+/* Tokens that so much audio can hold at most: beyond any speech, short of a decoder that runs on for its own sake. */
+#define TOKENS_PER_SECOND 16u
+#define TOKENS_PER_WINDOW 16u
+
+typedef struct Tokens {
+    uint32_t at[MAX_TOKENS];
+    size_t n;
+} Tokens;
+
+/* What the decoder said of one window. */
+typedef struct Said {
+    Tokens tokens; /* sampled, without the end of text */
+    float avg_logprob, no_speech_prob;
+    bool repetition;
+} Said;
+
+typedef struct Transcription {
+    whisper158_context *c;
+    const whisper158_options *options;
+    const float *samples;
+    size_t count;
+    size_t columns;        /* of the audio */
+    size_t window_columns; /* of a window */
+    float loudest;         /* of the whole audio, as the log-mel scaling wants it */
+    bool timestamps;
+    uint32_t language; /* index */
+    bool language_known;
+    Tokens previous; /* tokens of the window before, for condition_on_previous */
+    whisper158_segment_fn segment;
+    void *user;
+    whisper158_error *error;
+} Transcription;
+
+static double wall_seconds(void) {
+    struct timespec t;
+
+    return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
+}
+
+typedef struct Stopwatch {
+    double wall, cpu;
+} Stopwatch;
+
+static Stopwatch start(const Transcription *t) {
+    return (Stopwatch){wall_seconds(), pool_cpu_seconds(t->c->pool)};
+}
+
+static void stop(const Transcription *t, Stopwatch since, double *wall, double *cpu) {
+    *wall += wall_seconds() - since.wall;
+    *cpu += pool_cpu_seconds(t->c->pool) - since.cpu;
+}
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* ------------------------------------------------------------------------------------------------------ window */
+
+static bool is_silent(const Transcription *t, size_t column, size_t columns) {
+    size_t end = smaller((column + columns) * HOP, t->count);
+
+    for (size_t i = column * HOP; i < end; i++)
+        if (fabsf(t->samples[i]) >= SILENCE)
+            return false;
+    return true;
+}
+
+/*
+ * Log-mel of the window into c->window, [n_mels][window_columns]. Columns behind the audio's end are 0, which is what
+ * whisper/transcribe.py pads with (it is not what silence looks like, but what the decoder's rules were tuned with).
+ */
+static void window_mel(Transcription *t, size_t column, size_t columns) {
+    whisper158_context *c = t->c;
+    Stopwatch since = start(t);
+
+    (void)mel_log_power(c->mel, c->pool, t->samples, t->count, column, columns, c->window, t->window_columns);
+    for (uint32_t m = 0; m < c->model->info.n_mels; m++) {
+        float *band = c->window + m * t->window_columns;
+
+        mel_scale(band, columns, t->loudest);
+        memset(band + columns, 0, (t->window_columns - columns) * sizeof *band);
+    }
+    stop(t, since, &c->timings.mel, &c->timings.mel_cpu);
+}
+
+/* Whisper scales by the loudest column of all the audio, those included that only reach into its end. */
+static void find_loudest(Transcription *t) {
+    Stopwatch since = start(t);
+
+    t->loudest = mel_loudest(t->c->mel, t->c->pool, t->samples, t->count, 0, t->columns + 2);
+    stop(t, since, &t->c->timings.mel, &t->c->timings.mel_cpu);
+}
+
+static int listen(Transcription *t, size_t column, size_t columns) {
+    whisper158_context *c = t->c;
+    const float *encoded;
+    Stopwatch since;
+
+    window_mel(t, column, columns);
+    since = start(t);
+    encoded = context_listen(c, c->window, (uint32_t)(t->window_columns / COLUMNS_PER_FRAME));
+    stop(t, since, &c->timings.encode, &c->timings.encode_cpu);
+    c->timings.windows++;
+    if (!encoded)
+        return w158_fail(t->error, -EDOM, "the encoder's numbers overflowed: the model's weights cannot be right");
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------- decoding */
+
+static void step(Transcription *t, uint32_t token, bool want_logits) {
+    decoder_step(t->c->decoder, token, want_logits ? t->c->logits : NULL);
+    t->c->timings.tokens++;
+}
+
+static void detect_language(Transcription *t) {
+    const Decoding *d = t->c->model->decoding;
+    const float *logits = t->c->logits;
+
+    step(t, d->sot, true);
+    t->language = 0;
+    for (uint32_t i = 1; i < d->n_languages; i++)
+        if (logits[d->first_language + i] > logits[d->first_language + t->language])
+            t->language = i;
+    t->language_known = true;
+    decoder_rewind(t->c->decoder, 0);
+}
+
+static void push(Tokens *tokens, uint32_t token) {
+    if (tokens->n < MAX_TOKENS)
+        tokens->at[tokens->n++] = token;
+}
+
+/* [the text before] start, language, task, no timestamps. Return: where the start stands. */
+static size_t make_prompt(const Transcription *t, Tokens *prompt) {
+    const Decoding *d = t->c->model->decoding;
+    size_t room = t->c->model->info.n_text_ctx / 2 - 1, start_at;
+
+    prompt->n = 0;
+    if (t->options->condition_on_previous && t->previous.n > 0) {
+        size_t skipped = t->previous.n > room ? t->previous.n - room : 0;
+
+        push(prompt, d->sot_prev);
+        for (size_t i = skipped; i < t->previous.n; i++)
+            push(prompt, t->previous.at[i]);
+    }
+    start_at = prompt->n;
+    push(prompt, d->sot);
+    if (d->n_languages) {
+        push(prompt, d->first_language + t->language);
+        push(prompt, t->options->task == WHISPER158_TRANSLATE ? d->translate : d->transcribe);
+    }
+    if (!t->timestamps)
+        push(prompt, d->no_timestamps);
+    return start_at;
+}
+
+static int overflowed(const Transcription *t) {
+    return w158_fail(t->error, -EDOM, "the decoder's numbers overflowed: the model's weights cannot be right");
+}
+
+/* Samples until the end of text, the limit, or a repetition. */
+static int decode_window(Transcription *t, size_t columns, Said *said) {
+    const whisper158_model *model = t->c->model;
+    const Decoding *d = model->decoding;
+    size_t limit = TOKENS_PER_WINDOW + TOKENS_PER_SECOND * columns / WHISPER158_COLUMNS_PER_SECOND, start_at;
+    double sum = 0;
+    Tokens prompt;
+
+    start_at = make_prompt(t, &prompt);
+    limit = smaller(smaller(limit, d->sample_length), model->info.n_text_ctx - smaller(prompt.n, model->info.n_text_ctx));
+    *said = (Said){0};
+    decoder_rewind(t->c->decoder, 0);
+    for (size_t i = 0; i < smaller(prompt.n, model->info.n_text_ctx); i++) {
+        step(t, prompt.at[i], i == start_at || i + 1 == prompt.n);
+        if (i == start_at)
+            said->no_speech_prob = sample_probability(t->c->logits, model->info.n_vocab, d->no_speech);
+    }
+    for (size_t i = 0; i < limit; i++) {
+        uint32_t token;
+        double logprob;
+
+        if (sample_greedy(model, t->timestamps, said->tokens.at, said->tokens.n, t->c->logits, &token, &logprob) < 0)
+            return overflowed(t);
+        sum += logprob;
+        if (token == d->eot)
+            break;
+        push(&said->tokens, token);
+        if (sample_repetition(model, said->tokens.at, said->tokens.n) > 0) {
+            said->tokens.n = sample_repetition(model, said->tokens.at, said->tokens.n);
+            said->repetition = true;
+            break;
+        }
+        if (i + 1 < limit)
+            step(t, token, true);
+    }
+    said->avg_logprob = (float)(sum / (double)(said->tokens.n + 1));
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------- segments */
+
+static bool is_timestamp(const Transcription *t, uint32_t token) {
+    return token >= t->c->model->decoding->timestamp_begin;
+}
+
+/* Columns from the window's beginning to a timestamp. */
+static size_t timestamp_columns(const Transcription *t, uint32_t token) {
+    return (size_t)(token - t->c->model->decoding->timestamp_begin) * COLUMNS_PER_FRAME;
+}
+
+static bool is_blank(const char *text) {
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+static int emit(Transcription *t, const Said *said, const uint32_t *tokens, size_t n, size_t start_column, size_t end_column,
+                Tokens *kept) {
+    char *text = tokens_text(t->c->model, tokens, n);
+    whisper158_segment segment = {
+        .start = (double)start_column / WHISPER158_COLUMNS_PER_SECOND,
+        .end = (double)end_column / WHISPER158_COLUMNS_PER_SECOND,
+        .text = text,
+        .tokens = tokens,
+        .n_tokens = n,
+        .avg_logprob = said->avg_logprob,
+        .no_speech_prob = said->no_speech_prob,
+        .language = whisper158_model_get_language(t->c->model, t->language),
+        .repetition = said->repetition,
+    };
+    int r = 0;
+
+    if (!text)
+        return w158_fail(t->error, -ENOMEM, "no memory for the text of a segment");
+    if (start_column != end_column && !is_blank(text)) {
+        for (size_t i = 0; i < n; i++)
+            push(kept, tokens[i]);
+        if (t->segment && t->segment(t->user, &segment) != 0)
+            r = w158_fail(t->error, -ECANCELED, "stopped by the caller");
+    }
+    free(text);
+    return r;
+}
+
+/* Splits what was said where two timestamps meet. *advance: columns to the next window. */
+static int emit_window(Transcription *t, const Said *said, size_t column, size_t columns, size_t *advance) {
+    const uint32_t *tokens = said->tokens.at;
+    size_t n = said->tokens.n, first = 0;
+    bool ends_in_one = n >= 2 && !is_timestamp(t, tokens[n - 2]) && is_timestamp(t, tokens[n - 1]);
+    Tokens kept = {.n = 0};
+    int r;
+
+    *advance = columns;
+    for (size_t i = 1; i <= n; i++) {
+        bool pair = i < n && is_timestamp(t, tokens[i - 1]) && is_timestamp(t, tokens[i]);
+
+        if (!pair && !(i == n && ends_in_one && first > 0))
+            continue;
+        r = emit(t, said, tokens + first, i - first, column + timestamp_columns(t, tokens[first]),
+                 column + timestamp_columns(t, tokens[i - 1]), &kept);
+        if (r < 0)
+            return r;
+        first = i;
+        if (pair)
+            *advance = ends_in_one ? columns : timestamp_columns(t, tokens[i - 1]);
+    }
+    if (first == 0) { /* no pair: one segment, as long as the last timestamp says, else as the window */
+        size_t length = columns;
+
+        for (size_t i = 0; i < n; i++)
+            if (is_timestamp(t, tokens[i]) && timestamp_columns(t, tokens[i]) > 0)
+                length = timestamp_columns(t, tokens[i]);
+        r = emit(t, said, tokens, n, column, column + length, &kept);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < kept.n; i++) {
+        if (t->previous.n == MAX_TOKENS) { /* make_prompt looks at the last ones only */
+            memmove(t->previous.at, t->previous.at + MAX_TOKENS / 2, MAX_TOKENS / 2 * sizeof *t->previous.at);
+            t->previous.n = MAX_TOKENS / 2;
+        }
+        push(&t->previous, kept.at[i]);
+    }
+    return 0;
+}
+
+/* One window. *advance: columns to the next one, more than 0. */
+static int transcribe_window(Transcription *t, size_t column, size_t *advance) {
+    size_t columns = smaller(t->window_columns, t->columns - column);
+    Stopwatch since;
+    Said said;
+    int r;
+
+    *advance = columns;
+    if (is_silent(t, column, columns))
+        return 0;
+    r = listen(t, column, columns);
+    if (r < 0)
+        return r;
+    since = start(t);
+    if (!t->language_known)
+        detect_language(t);
+    r = decode_window(t, columns, &said);
+    stop(t, since, &t->c->timings.decode, &t->c->timings.decode_cpu);
+    if (r < 0)
+        return r;
+    if (said.no_speech_prob > t->options->no_speech_threshold && said.avg_logprob <= t->options->logprob_threshold)
+        return 0;
+    r = emit_window(t, &said, column, columns, advance);
+    if (*advance == 0)
+        *advance = columns;
+    return r;
+}
+
+/* --------------------------------------------------------------------------------------------------- the whole */
+
+static int find_language(Transcription *t) {
+    const whisper158_model *model = t->c->model;
+    const char *wanted = t->options->language;
+
+    if (wanted && strcmp(wanted, "auto") == 0)
+        wanted = NULL;
+    t->language_known = model->info.n_languages == 0;
+    if (!wanted)
+        return 0;
+    for (uint32_t i = 0; whisper158_model_get_language(model, i); i++)
+        if (strcmp(whisper158_model_get_language(model, i), wanted) == 0) {
+            t->language = i;
+            t->language_known = true;
+            return 0;
+        }
+    return w158_fail(t->error, -EINVAL, "the model does not know the language '%s'", wanted);
+}
+
+static int check(const Transcription *t) {
+    const whisper158_model_info *info = &t->c->model->info;
+
+    if (t->options->audio_context > info->n_audio_ctx)
+        return w158_fail(t->error, -EINVAL, "an audio context of %u frames is more than the model's %u",
+                         t->options->audio_context, info->n_audio_ctx);
+    if (t->options->task == WHISPER158_TRANSLATE && info->n_languages == 0)
+        return w158_fail(t->error, -EINVAL, "an English-only model cannot translate");
+    for (size_t i = 0; i < t->count; i++)
+        if (!isfinite(t->samples[i]))
+            return w158_fail(t->error, -EINVAL, "sample %zu (at %.2f s) is not a finite number", i,
+                             (double)i / WHISPER158_SAMPLE_RATE);
+    return 0;
+}
+
+static int report_progress(const Transcription *t, size_t column) {
+    if (t->options->progress &&
+        t->options->progress(t->options->user, smaller(column * HOP, t->count), t->count) != 0)
+        return w158_fail(t->error, -ECANCELED, "stopped by the caller");
+    return 0;
+}
+
+int whisper158_transcribe(whisper158_context *context, const float *samples, size_t count,
+                          const whisper158_options *options, whisper158_segment_fn segment, void *user,
+                          whisper158_error *error) {
+    static const whisper158_options defaults = WHISPER158_OPTIONS_DEFAULT;
+    Transcription t = {.c = context, .options = options ? options : &defaults, .samples = samples, .count = count,
+                       .segment = segment, .user = user, .error = error};
+    uint32_t frames;
+    int r;
+
+    if (!context || (!samples && count))
+        return w158_fail(error, -EINVAL, "whisper158_transcribe needs a context and samples");
+    r = check(&t);
+    if (r >= 0)
+        r = find_language(&t);
+    if (r < 0)
+        return r;
+    context->timings = (whisper158_timings){0};
+    frames = t.options->audio_context ? t.options->audio_context : context->model->info.n_audio_ctx;
+    t.window_columns = (size_t)frames * COLUMNS_PER_FRAME;
+    t.columns = count / HOP;
+    t.timestamps = t.options->timestamps == WHISPER158_TIMESTAMPS_ON ||
+                   (t.options->timestamps == WHISPER158_TIMESTAMPS_AUTO && t.columns > t.window_columns);
+    if (t.columns > 0)
+        find_loudest(&t);
+    for (size_t column = 0, advance; column < t.columns; column += advance) {
+        r = transcribe_window(&t, column, &advance);
+        if (r < 0)
+            return r;
+        r = report_progress(&t, column + advance);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -42,7 +42,7 @@ class Coding:
 
 F16 = Coding(Dtype.F16)
 I8 = Coding(Dtype.I8)
-I8_G64 = Coding(Dtype.I8, group=64)
+I8_G32 = Coding(Dtype.I8, group=32)
 T2 = Coding(Dtype.T158, Packing.T2)
 T5 = Coding(Dtype.T158, Packing.T5)
 
@@ -75,7 +75,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         form.name: form
         for form in (
             Format("f16", frames=F16, token=F16, head=F16, activation_bits=32),
-            Format("q8", frames=I8_G64, token=I8_G64, head=I8_G64, activation_bits=32),
+            Format("q8", frames=I8_G32, token=I8_G32, head=F16, activation_bits=32),
             Format("t158", frames=T5, token=T2, head=I8, activation_bits=8),
         )
     }

@@ -1,0 +1,23 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The subcommands, one file each. `argv[0]` is the subcommand's name. They return the program's exit status.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "whisper158.h"
+
+int command_transcribe(int argc, char **argv);
+int command_info(int argc, char **argv);
+
+/* Prints a help text to standard output. Returns the exit status. */
+int print_help(const char *text);
+
+/*
+ * Opens the model that `path` names; NULL stands for $WHISPER158_MODEL, or where that is not set for the one that is
+ * installed. Returns as whisper158_model_open; the sentence tells where it looked.
+ */
+int find_model(whisper158_model **out, const char *path, whisper158_error *error);
+
+#endif

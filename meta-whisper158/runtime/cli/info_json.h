@@ -1,0 +1,16 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model as one JSON object, for programs.
+ */
+#ifndef CLI_INFO_JSON_H
+#define CLI_INFO_JSON_H
+
+#include <stdbool.h>
+
+#include "summary.h"
+
+/* Prints it to standard output on one line. Returns 0 or -ENOMEM; errors of the stream stay with the stream. */
+int info_print_json(const whisper158_model *model, const Summary *summary, bool sections);
+
+#endif

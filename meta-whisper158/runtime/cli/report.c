@@ -1,0 +1,110 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static bool transient;
+
+int fail(whisper158_error *error, int code, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    return code;
+}
+
+static void print_line(const char *prefix, const char *suffix, const char *format, va_list args) {
+    char line[8192];
+
+    (void)vsnprintf(line, sizeof line, format, args);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == '\177')
+            *c = '?';
+    (void)fprintf(stderr, "%s%s%s", prefix, line, suffix);
+}
+
+void report(const char *format, ...) {
+    va_list args;
+
+    report_clear();
+    va_start(args, format);
+    print_line("whisper158: ", "\n", format, args);
+    va_end(args);
+}
+
+void report_transient(const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    print_line("\r", "\033[K", format, args);
+    va_end(args);
+    transient = true;
+}
+
+void report_clear(void) {
+    if (transient)
+        (void)fputs("\r\033[K", stderr);
+    transient = false;
+}
+
+int report_usage(const char *command, const char *format, ...) {
+    char sentence[1024];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    report("%s; see whisper158%s%s --help", sentence, *command ? " " : "", command);
+    return EX_USAGE;
+}
+
+int report_option(const char *command, int answer, char *const *argv, const char *short_options) {
+    const char *const argument = argv[optind - 1];
+    const bool known = optopt > 255 || (optopt && strchr(short_options, optopt));
+
+    if (answer == ':')
+        return report_usage(command, "option %s needs a value", argument);
+    if (known)
+        return report_usage(command, "option %.*s takes no value", (int)strcspn(argument, "="), argument);
+    if (optopt)
+        return report_usage(command, "unknown option -%c", optopt);
+    return report_usage(command, "unknown or ambiguous option %s", argument);
+}
+
+int exit_status(int error) {
+    switch (-error) {
+    case EINVAL:
+        return EX_USAGE;
+    case EBADMSG:
+    case EDOM:
+    case EFBIG:
+    case ENOTSUP:
+        return EX_DATAERR;
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENXIO:
+    case ENODEV:
+        return EX_NOINPUT;
+    case ENOMEM:
+    case EAGAIN:
+    case EMFILE:
+    case ENFILE:
+        return EX_OSERR;
+    case EIO:
+        return EX_IOERR;
+    default:
+        return EX_SOFTWARE;
+    }
+}

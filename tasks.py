@@ -67,17 +67,19 @@ def transcribe(
 )
 def test(context: Context, k: str = "", fast: bool = False) -> None:
     """Run every check there is; ends with a count."""
-    checks.test(expression=k, fast=fast)
+    if not checks.test(expression=k, fast=fast):
+        raise Exit(code=1)
 
 
 @verb()
 def check(context: Context) -> None:
     """Check style, types, licences and spelling."""
-    checks.check()
+    if not checks.check():
+        raise Exit(code=1)
 
 
 @verb(positional=["group"], help={"group": "dev, torch or oracle (OpenAI's own Whisper, the judge in some tests)"})
-def install(context: Context, group: str) -> None:
+def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
     needs.python(group)
 
@@ -110,7 +112,7 @@ def runtime_cross(context: Context) -> None:
 @verb(name="fuzz", help={"seconds": "How long, for each fuzzer"})
 def runtime_fuzz(context: Context, seconds: int = 60) -> None:
     """Look for inputs that break the runtime."""
-    runtime.fuzz(seconds)
+    runtime.fuzz(f"-max_total_time={seconds}")
 
 
 @verb(name="list")
@@ -128,7 +130,7 @@ def model_list(context: Context) -> None:
         "out": "The file to write (default: NAME-FORMAT.w158 here)",
     },
 )
-def model_pack(context: Context, model: str, format: str = "", out: str = "") -> None:
+def model_pack(context: Context, model: str = "", format: str = "", out: str = "") -> None:
     """Pack a checkpoint into a .w158 file."""
     print(models.pack_to(model, format, out))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from importlib.metadata import version
 
-from invoke import Exit, ParseError, Program
+from invoke import Argument, Exit, ParseError, Program
 from invoke.parser import ParserContext
 
 from whisper158.errors import UserError
@@ -43,28 +43,30 @@ class Inv(Program):
 def gather(words: list[str], verbs: Iterable[ParserContext]) -> list[str]:
     """Spells `transcribe a.wav b.wav` as `transcribe --files=a.wav --files=b.wav`.
 
-    Invoke takes one word for a positional argument, even where the argument is a list. Bare words that follow such a
-    verb belong to it, so no second verb can follow.
+    Invoke takes one word for a positional argument even where that is a list, and takes --help for one. Bare words are
+    a verb's as long as it has arguments to fill, so nothing can follow a verb that takes any number.
     """
     known = {name: verb for verb in verbs for name in (verb.name, *verb.aliases)}
     spelled: list[str] = []
     verb: ParserContext | None = None
-    takes_all: str | None = None
+    unfilled: list[Argument] = []
     value_follows = False
     only_files = False
     for word in words:
         if value_follows:
             value_follows = False
-        elif takes_all and word == "--" and not only_files:
+        elif word == "--" and unfilled and not only_files:
             only_files = True
             continue
         elif word.startswith("-") and word != "-" and not only_files:
             value_follows = verb is not None and word in verb.flags and verb.flags[word].takes_value
-        elif takes_all:
-            word = f"--{takes_all}={word}"
+        elif unfilled:
+            word = f"--{unfilled[0].names[0]}={word}"
+            if unfilled[0].kind is not list:
+                unfilled.pop(0)
         elif word in known:
             verb = known[word]
-            takes_all = next((argument.name for argument in verb.positional_args if argument.kind is list), None)
+            unfilled = list(verb.positional_args)
         spelled.append(word)
     return spelled
 

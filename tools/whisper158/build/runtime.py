@@ -43,16 +43,17 @@ class Variant:
         return BUILD / self.name
 
 
-SANITIZERS = ("-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false")
-
 NATIVE = Variant("native", "for this machine", ("-Dbuildtype=release",))
 ASAN = Variant(
     "asan",
     "with sanitizers",
-    (*SANITIZERS, "-Dtests=true", "-Dc_args=-fno-omit-frame-pointer -fno-sanitize-recover=all"),
+    (
+        *("-Dtests=true", "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
+        "-Dc_args=-fno-omit-frame-pointer -fno-sanitize-recover=all",
+    ),
     patience=10,
 )
-FUZZ = Variant("fuzz", "for fuzzing", (*SANITIZERS, "-Dfuzz=true"), compiler="clang", debian=("native", "fuzz"))
+FUZZ = Variant("fuzz", "for fuzzing", ("-Dfuzz=true",), compiler="clang", debian=("native", "fuzz"))
 AARCH64 = Variant(
     "aarch64",
     "for aarch64",
@@ -70,7 +71,9 @@ def build(variant: Variant) -> Path:
     BUILD.mkdir(exist_ok=True)
     with alone(variant), step(f"Building the runtime {variant.title}"):
         configure(variant)
-        run([tool("ninja"), "-C", variant.folder, "-j", str(JOBS)], env=environment(variant))
+        # Of a fuzzing build, the fuzzers bring along what they test.
+        targets = [fuzzer.relative_to(variant.folder) for fuzzer in fuzzers()] if variant is FUZZ else []
+        run([tool("ninja"), "-C", variant.folder, "-j", str(JOBS), *targets], env=environment(variant))
     return variant.folder
 
 
@@ -88,29 +91,23 @@ def test(variant: Variant, names: tuple[str, ...] = ()) -> None:
         die(f"tests of the runtime {variant.title} failed", f"all they wrote: {folder}/meson-logs/testlog.txt")
 
 
-def fuzz(seconds: int) -> None:
-    """Runs each fuzzer for `seconds`, from the corpus and from what earlier runs found; stops at a finding."""
-    for fuzzer, corpus in fuzzers():
+def fuzz(*options: str) -> None:
+    """Runs each fuzzer with these options of libFuzzer, from its corpus and earlier findings; stops when one breaks."""
+    build(FUZZ)
+    for fuzzer in fuzzers():
+        corpus = RUNTIME / "fuzz" / "corpus" / fuzzer.name.removeprefix("fuzz_")
         found = FUZZ.folder / "found" / fuzzer.name
         found.mkdir(parents=True, exist_ok=True)
-        options = [f"-max_total_time={seconds}", f"-artifact_prefix={found.parent}/{fuzzer.name}-"]
-        if show([fuzzer, *options, found, corpus]) != 0:
-            die(f"{fuzzer.name} broke the runtime", f"the input lies in {found.parent}")
+        settings = ["-max_len=16384", f"-artifact_prefix={found.parent}/{fuzzer.name}-", *options]
+        if show([fuzzer, *settings, found, corpus]) != 0:
+            die(f"{fuzzer.name} broke the runtime", f"the input that did lies in {found.parent}")
 
 
-def replay() -> None:
-    """Runs each fuzzer once over its corpus."""
-    for fuzzer, corpus in fuzzers():
-        if show([fuzzer, "-runs=0", corpus]) != 0:
-            die(f"{fuzzer.name} broke the runtime", f"the input lies in {corpus}")
-
-
-def fuzzers() -> list[tuple[Path, Path]]:
-    """The fuzzers of runtime/fuzz, built, each with its corpus."""
-    folder = build(FUZZ)
-    targets = json.loads(run([tool("meson"), "introspect", "--targets", folder]))
+def fuzzers() -> list[Path]:
+    """The programs that runtime/fuzz/meson.build makes; their build must have been set up."""
+    targets = json.loads(run([tool("meson"), "introspect", "--targets", FUZZ.folder]))
     return [
-        (Path(target["filename"][0]), RUNTIME / "fuzz" / "corpus" / target["name"])
+        Path(target["filename"][0])
         for target in targets
         if target["type"] == "executable" and Path(target["defined_in"]).parent == RUNTIME / "fuzz"
     ]

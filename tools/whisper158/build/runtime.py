@@ -95,7 +95,7 @@ def fuzz(*options: str) -> None:
     """Runs each fuzzer with these options of libFuzzer, from its corpus and earlier findings; stops when one breaks."""
     build(FUZZ)
     for fuzzer in fuzzers():
-        corpus = RUNTIME / "fuzz" / "corpus" / fuzzer.name.removeprefix("fuzz_")
+        corpus = RUNTIME / "fuzz" / "corpus" / fuzzer.name
         found = FUZZ.folder / "found" / fuzzer.name
         found.mkdir(parents=True, exist_ok=True)
         settings = ["-max_len=16384", f"-artifact_prefix={found.parent}/{fuzzer.name}-", *options]

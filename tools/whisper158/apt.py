@@ -23,13 +23,13 @@ def unpack(packages: tuple[str, ...], tree: Path, *, architecture: str = "", dep
     """
     if shutil.which("apt-get") is None:
         die(f"cannot fetch {' '.join(packages)}: this is not a Debian system")
-    # Debian's own layout since 12; a package may bring either path.
-    (tree / "usr" / "lib").mkdir(parents=True)
-    (tree / "lib").symlink_to("usr/lib")
     with tempfile.TemporaryDirectory(prefix="whisper158-") as work:
         for package in fetch(packages, Path(work), architecture, dependencies):
             run(["dpkg-deb", "--extract", package, tree])
     make_links_relative(tree)
+    # On Debian 13 no package brings /lib any more, where programs look for their loader.
+    if (tree / "usr" / "lib").is_dir() and not (tree / "lib").exists():
+        (tree / "lib").symlink_to("usr/lib")
 
 
 def fetch(packages: tuple[str, ...], work: Path, architecture: str, dependencies: bool) -> list[Path]:

@@ -58,7 +58,7 @@ def drop_old(current: Path) -> None:
     """Removes what other versions of the code packed, unless it was used lately."""
     prefix = current.name.removesuffix(code_version())
     for entry in current.parent.glob(f"{prefix}*"):
-        if time.time() - entry.stat().st_mtime > KEPT_DAYS * 86400:
+        if entry != current and time.time() - entry.stat().st_mtime > KEPT_DAYS * 86400:
             shutil.rmtree(entry, ignore_errors=True)
 
 

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from whisper158 import apt
+from whisper158.build.sysroot import PACKAGES, sysroot
+from whisper158.errors import UserError
+from whisper158.run import run
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="this is not a Debian system")
+
+
+def package(folder: Path, lib: str) -> Path:
+    """A .deb with a program, a library in `lib`, and a symbolic link that is meant for a root file system."""
+    tree = folder / "content"
+    for name in ("DEBIAN", "usr/bin", f"{lib}/there"):
+        (tree / name).mkdir(parents=True)
+    (tree / "DEBIAN" / "control").write_text(
+        "Package: example\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: none\n"
+    )
+    (tree / "usr" / "bin" / "program").write_text("program")
+    (tree / lib / "there" / "real.so").write_text("library")
+    (tree / lib / "absolute.so").symlink_to("/lib/there/real.so")
+    (tree / lib / "relative.so").symlink_to("there/real.so")
+    run(["dpkg-deb", "--build", "--root-owner-group", tree, folder / "example.deb"])
+    return folder / "example.deb"
+
+
+@needs_dpkg
+@pytest.mark.parametrize("lib", ["lib", "usr/lib"])
+def test_what_is_unpacked_is_whole_wherever_it_lies(lib: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages of Debian 12 have files below /lib, those of 13 below /usr/lib only; programs look into /lib."""
+    deb = package(tmp_path, lib)
+    monkeypatch.setattr(apt, "fetch", lambda *_: [deb])
+    (tmp_path / "first").mkdir()
+    apt.unpack(("example",), tmp_path / "first")
+    tree = (tmp_path / "first").rename(tmp_path / "second")
+    assert (tree / "lib" / "there" / "real.so").read_text() == "library"
+    for name in ("absolute.so", "relative.so"):
+        assert not (tree / "lib" / name).readlink().is_absolute()
+        assert (tree / "lib" / name).read_text() == "library"
+
+
+def test_without_apt_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="this is not a Debian system"):
+        apt.unpack(("example",), tmp_path / "tree")
+
+
+@pytest.mark.network
+@needs_dpkg
+def test_the_sysroot_holds_what_the_program_is_linked_against() -> None:
+    libraries = sysroot() / "usr" / "lib" / "aarch64-linux-gnu"
+    for name in ("libc.so", "libsndfile.so", "libsamplerate.so", "libjson-c.so", "libxxhash.so"):
+        assert (libraries / name).exists(), name
+    assert (sysroot() / "lib" / "ld-linux-aarch64.so.1").exists()
+    assert len(PACKAGES) == len(set(PACKAGES))
+
+
+@pytest.mark.network
+@needs_dpkg
+def test_the_machine_is_left_as_it_was(tmp_path: Path) -> None:
+    before = run(["dpkg", "--print-foreign-architectures"])
+    lists = os.stat("/var/lib/apt/lists").st_mtime_ns
+    (deb,) = apt.fetch(("libxxhash0",), tmp_path, "arm64", dependencies=False)
+    assert deb.name.endswith("_arm64.deb")
+    assert run(["dpkg", "--print-foreign-architectures"]) == before
+    assert os.stat("/var/lib/apt/lists").st_mtime_ns == lists

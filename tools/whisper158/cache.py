@@ -14,10 +14,17 @@ from whisper158.errors import die
 def cache_dir() -> Path:
     """$WHISPER158_CACHE, else $XDG_CACHE_HOME/whisper158, else ~/.cache/whisper158; it need not exist."""
     if own := os.environ.get("WHISPER158_CACHE"):
-        return Path(own).expanduser().absolute()
+        return Path(own).absolute()
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG specification says to ignore a path that is not absolute.
-    return (shared if shared.is_absolute() else Path("~/.cache").expanduser()) / "whisper158"
+    return (shared if shared.is_absolute() else _home() / ".cache") / "whisper158"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        die("there is no home directory to keep the cache in", "set $WHISPER158_CACHE to a folder that can be written")
 
 
 def make_entry(entry: Path, fill: Callable[[Path], None]) -> Path:

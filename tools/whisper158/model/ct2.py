@@ -55,11 +55,13 @@ _OUTSIDE = {
     "decoder.positional_embedding": "decoder/position_encodings/encodings",
 }
 
-# What the converter notes about the architecture, and what it is for Whisper (activation 3 is GELU with erf).
+# What converters note about the architecture, newer ones more, and what it is for Whisper (3 is GELU with erf).
 _SETTINGS = {
     "decoder/activation": 3,
     "decoder/alibi": 0,
+    "decoder/alibi_use_positive_positions": 0,
     "decoder/pre_norm": 1,
+    "decoder/scale_alibi": 0,
     "decoder/scale_embeddings": 0,
     "decoder/start_from_zero_embedding": 0,
 }
@@ -107,10 +109,12 @@ def _read_variables(path: Path) -> dict[str, Array]:
     return variables
 
 
-def _setting(tensors: FileTensors, path: Path, name: str) -> int:
+def _setting(tensors: FileTensors, path: Path, name: str, default: int | None = None) -> int:
     value = tensors.drop(name)
-    if value is None or value.size != 1:
-        die(f"{path}: {name} is missing or not a single number")
+    if value is None and default is not None:
+        return default
+    if value is None or value.size != 1 or value.dtype.kind != "i":
+        die(f"{path}: {name} is missing or not a single integer")
     return int(value.item())
 
 
@@ -166,7 +170,7 @@ def read(folder: Path) -> Contents:
     dims = _dims(stock, path, list(variables))
     check_dims(dims, path)
     for name, value in _SETTINGS.items():
-        if (found := _setting(stock, path, name)) != value:
+        if (found := _setting(stock, path, name, default=value)) != value:
             die(f"{path}: {name} is {found}, where Whisper has {value}")
 
     joined: dict[str, Array] = {}

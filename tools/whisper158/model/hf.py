@@ -105,6 +105,8 @@ def _files(folder: Path) -> tuple[Path, tuple[Path, ...]]:
 def _array(file: Path, name: str, view: Mapping[str, Any]) -> Array:
     if view["dtype"] not in _DTYPES:
         die(f"{file}: tensor {name!r} is {view['dtype']}, expected F16, BF16 or F32")
+    if 0 in view["shape"] or len(view["shape"]) > 4:
+        die(f"{file}: tensor {name!r} has shape {view['shape']}")
     array: Array = np.frombuffer(view["data"], _DTYPES[view["dtype"]]).reshape(view["shape"])
     return bfloat16_to_float32(array) if view["dtype"] == "BF16" else array
 
@@ -114,7 +116,7 @@ def _read_shard(file: Path) -> dict[str, Array]:
         views = _deserialize(file.read_bytes())
     except safetensors.SafetensorError as error:
         die(f"{file}: not a whole safetensors file ({error})")
-    return {name.removeprefix("model."): _array(file, name, view) for name, view in views}
+    return {name: _array(file, name, view) for name, view in views}
 
 
 def read(folder: Path) -> Contents:
@@ -124,10 +126,12 @@ def read(folder: Path) -> Contents:
     file, weights = _files(folder)
     found: dict[str, Array] = {}
     for shard in weights:
-        part = _read_shard(shard)
-        if twice := found.keys() & part.keys():
-            die(f"{shard}: tensor {min(twice)!r} is in another shard too")
-        found |= part
+        for name, array in _read_shard(shard).items():
+            # Saved from the bare model or from the one with a language head.
+            key = name.removeprefix("model.")
+            if key in found:
+                die(f"{shard}: tensor {name!r} is there twice")
+            found[key] = array
     stock = FileTensors(file, found)
     tensors = {name: stock.take(_hf_name(name), shape) for name, shape in tensor_shapes(dims).items()}
     stock.drop_copy("proj_out.weight", tensors["decoder.token_embedding.weight"])

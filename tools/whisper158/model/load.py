@@ -7,6 +7,7 @@ Whatever the format, the same weights come out under the same names, checked.
 
 import hashlib
 import importlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,8 +34,8 @@ def load(name_or_path: str) -> Checkpoint:
     try:
         if name_or_path in MODELS:
             return _load_named(name_or_path)
-        path = Path(name_or_path).expanduser()
-        if path.exists():
+        path = Path(os.path.expanduser(name_or_path))
+        if name_or_path and path.exists():
             return _load_path(path, source=path.name, name=_plain_name(path))
         if re.fullmatch(r"[\w.-]+/[\w.-]+", name_or_path):
             return _load_path(_fetch_from_hub(name_or_path), source=name_or_path, name=_plain_name(path))

@@ -6,8 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from whisper158.errors import die
 from whisper158.model.checkpoint import Array, Contents, Dims, FileTensors, check_dims, tensor_shapes
 
@@ -40,13 +38,14 @@ def _array(path: Path, name: str, tensor: Any) -> Array:
     """A numpy view of a tensor; one that repeats its storage (stride 0) would take any amount of memory."""
     import torch
 
-    if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided:
+    plain = isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not plain or tensor.dim() > 4:
         die(f"{path}: {name!r} in model_state_dict is not a plain tensor")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         die(f"{path}: tensor {name!r} is larger than its data")
     if tensor.dtype not in (torch.float16, torch.float32, torch.bfloat16):
         die(f"{path}: tensor {name!r} is {tensor.dtype}, expected float16, bfloat16 or float32")
-    array: Array = np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach())
+    array: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().resolve_neg().numpy()
     return array
 
 

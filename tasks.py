@@ -51,6 +51,8 @@ def transcribe(
     """Print what is said in sound files."""
     if not files:
         die("transcribe needs a sound file", "./inv transcribe FILE")
+    # Before the model is fetched, because that takes longer to be told that something is missing.
+    needs.debian(*runtime.NATIVE.debian)
     flags = {"translate": translate, "timestamps": timestamps, "json": json, "srt": srt, "vtt": vtt}
     values = {"threads": threads, "language": language, "audio-context": audio_context}
     options = [f"--{name}" for name, given in flags.items() if given]

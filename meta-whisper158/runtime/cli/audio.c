@@ -213,6 +213,7 @@ static int decode_opened(Decoder *d) {
     if (!d->block || !d->resampled)
         return fail(d->error, -ENOMEM, "no memory to read it");
     if (d->info.samplerate != WHISPER158_SAMPLE_RATE) {
+        /* BEST keeps 7.0 to 7.7 kHz too, at three times the cost and the same word error rate. */
         d->resampler = src_new(SRC_SINC_MEDIUM_QUALITY, 1, &r);
         if (!d->resampler)
             return fail(d->error, -ENOMEM, "no memory to convert it to 16 kHz");

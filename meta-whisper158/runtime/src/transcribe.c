@@ -235,12 +235,13 @@ static bool is_blank(const char *text) {
     return text[strspn(text, " \t\r\n")] == '\0';
 }
 
+/* Hands a segment out and keeps its tokens, unless it is empty. No time is behind the window's end, whatever the model says. */
 static int emit(Transcription *t, const Said *said, const uint32_t *tokens, size_t n, size_t start_column, size_t end_column,
-                Tokens *kept) {
+                size_t window_end, Tokens *kept) {
     char *text = tokens_text(t->c->model, tokens, n);
     whisper158_segment segment = {
-        .start = (double)start_column / WHISPER158_COLUMNS_PER_SECOND,
-        .end = (double)end_column / WHISPER158_COLUMNS_PER_SECOND,
+        .start = (double)smaller(start_column, window_end) / WHISPER158_COLUMNS_PER_SECOND,
+        .end = (double)smaller(end_column, window_end) / WHISPER158_COLUMNS_PER_SECOND,
         .text = text,
         .tokens = tokens,
         .n_tokens = n,
@@ -263,7 +264,8 @@ static int emit(Transcription *t, const Said *said, const uint32_t *tokens, size
     return r;
 }
 
-/* Splits what was said where two timestamps meet. *advance: columns to the next window. */
+/* Splits what was said where two timestamps meet. *advance: columns to the next window; a timestamp behind the window's
+ * end (the model may say so) does not lead past it. */
 static int emit_window(Transcription *t, const Said *said, size_t column, size_t columns, size_t *advance) {
     const uint32_t *tokens = said->tokens.at;
     size_t n = said->tokens.n, first = 0;
@@ -278,12 +280,12 @@ static int emit_window(Transcription *t, const Said *said, size_t column, size_t
         if (!pair && !(i == n && ends_in_one && first > 0))
             continue;
         r = emit(t, said, tokens + first, i - first, column + timestamp_columns(t, tokens[first]),
-                 column + timestamp_columns(t, tokens[i - 1]), &kept);
+                 column + timestamp_columns(t, tokens[i - 1]), column + columns, &kept);
         if (r < 0)
             return r;
         first = i;
         if (pair)
-            *advance = ends_in_one ? columns : timestamp_columns(t, tokens[i - 1]);
+            *advance = ends_in_one ? columns : smaller(columns, timestamp_columns(t, tokens[i - 1]));
     }
     if (first == 0) { /* no pair: one segment, as long as the last timestamp says, else as the window */
         size_t length = columns;
@@ -291,7 +293,7 @@ static int emit_window(Transcription *t, const Said *said, size_t column, size_t
         for (size_t i = 0; i < n; i++)
             if (is_timestamp(t, tokens[i]) && timestamp_columns(t, tokens[i]) > 0)
                 length = timestamp_columns(t, tokens[i]);
-        r = emit(t, said, tokens, n, column, column + length, &kept);
+        r = emit(t, said, tokens, n, column, column + length, column + columns, &kept);
         if (r < 0)
             return r;
     }

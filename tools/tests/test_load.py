@@ -359,7 +359,17 @@ def test_a_name_comes_from_the_path(name: str, tmp_path: Path) -> None:
 
 
 def test_a_name_is_fit_for_a_line_of_text(tmp_path: Path) -> None:
-    assert load(str(write_ggml(tmp_path / "a=b\nc d", ENGLISH, random_tensors(ENGLISH)))).name == "a-b-c-d"
+    file = write_ggml(tmp_path / os.fsdecode(b"a=b\nc d\xff"), ENGLISH, random_tensors(ENGLISH))
+    checkpoint = load(str(file))
+    assert (checkpoint.name, checkpoint.source) == ("a-b-c-d-", "a=b?c d?")
+
+
+def test_a_folder_may_be_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_hf(tmp_path / "whisper-it", ENGLISH, random_tensors(ENGLISH))
+    monkeypatch.chdir(folder)
+    for path in (".", "../whisper-it/", "model.safetensors"):
+        checkpoint = load(path)
+        assert (checkpoint.name, checkpoint.source) == ("it", "whisper-it")
 
 
 def test_the_model_card_states_the_licence(tmp_path: Path) -> None:
@@ -523,6 +533,7 @@ def test_vocabularies_that_do_not_fit(tmp_path: Path) -> None:
     hf = write_hf(tmp_path / "hf", ENGLISH, random_tensors(ENGLISH))
     for content, words in (
         (b"{}", "no token 0"),
+        (b'{"a": [1], "b": 1}', "no token 0"),
         (b"[" * 10**6, "not JSON"),
         (b"\xff", "not JSON"),
         (b"7", "no token 0"),
@@ -666,6 +677,7 @@ def test_what_is_no_model(tmp_path: Path) -> None:
     assert "neither a file nor a folder" in refusal("/dev/zero")
     assert "nor an existing path" in refusal(tmp_path / "absent" / "absent")
     assert "nor an existing path" in refusal("small")
+    assert "nor an existing path" in refusal("./small")
     assert "nor an existing path" in refusal("")
     assert "nor an existing path" in refusal("nul\0byte")
     assert "too long" in refusal("x" * 5000)
@@ -697,7 +709,8 @@ def test_no_network_to_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     message = refusal("openai/whisper-small")
     assert message == (
-        "openai/whisper-small could not be fetched from the Hugging Face hub: Temporary failure in name resolution"
+        "'openai/whisper-small' is not an existing path, and it could not be fetched from the Hugging Face hub: "
+        "Temporary failure in name resolution"
     )
 
 

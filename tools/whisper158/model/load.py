@@ -18,10 +18,7 @@ from whisper158.model.checkpoint import Checkpoint, Contents, Dims
 from whisper158.model.fetch import MODELS, fetch
 
 # What we need of a hub's repository; the same weights often lie there in further formats.
-_HUB_FILES = (
-    *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "README.md"),
-    *("vocab.json", "tokenizer.json", "model.bin", "vocabulary.json", "vocabulary.txt"),
-)
+_HUB_FILES = ["README.md", "*.json", "model.safetensors", "model-*.safetensors", "model.bin", "vocabulary.txt"]
 
 
 def load(name_or_path: str) -> Checkpoint:
@@ -36,9 +33,9 @@ def load(name_or_path: str) -> Checkpoint:
             return _load_named(name_or_path)
         path = Path(os.path.expanduser(name_or_path))
         if name_or_path and path.exists():
-            return _load_path(path, source=path.name, name=_plain_name(path))
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", name_or_path):
-            return _load_path(_fetch_from_hub(name_or_path), source=name_or_path, name=_plain_name(path))
+            return _load_path(path)
+        if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name_or_path):
+            return _load_path(_fetch_from_hub(name_or_path), title=name_or_path)
     except OSError as error:
         die(f"{error.filename or name_or_path}: {error.strerror or error}")
     die(
@@ -61,13 +58,23 @@ def _load_named(name: str) -> Checkpoint:
     return Checkpoint(name, contents.dims, contents.tensors, contents.vocabulary, model.source, sha256, model.licence)
 
 
-def _load_path(path: Path, source: str, name: str) -> Checkpoint:
+def _load_path(path: Path, title: str | None = None) -> Checkpoint:
     if path.name in ("model.bin", "model.safetensors") and path.is_file():
         path = path.parent
+    title = title or os.path.basename(os.path.abspath(path))
+    # Both end up in lines of text, and a file's name may hold anything.
+    source = "".join(char if char.isprintable() else "?" for char in title)
     contents = _read_folder(path) if path.is_dir() else _read_file(path)
     words = contents.vocabulary or _default_vocabulary(contents.dims)
-    licence = _licence(path)
-    return Checkpoint(name, contents.dims, contents.tensors, words, source, _sha256(contents.weights), licence)
+    return Checkpoint(
+        _plain_name(title),
+        contents.dims,
+        contents.tensors,
+        words,
+        source,
+        _sha256(contents.weights),
+        _licence(path),
+    )
 
 
 def _read_folder(folder: Path) -> Contents:
@@ -107,18 +114,18 @@ def _fetch_from_hub(name: str) -> Path:
             "install huggingface_hub, or give the path of a downloaded model",
         )
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=list(_HUB_FILES)))
+        return Path(hub.snapshot_download(name, allow_patterns=_HUB_FILES))
     except Exception as error:  # the errors of several network libraries, which have no common ancestor
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        die(f"{name} could not be fetched from the Hugging Face hub: {reason}", "give the path of a downloaded model")
+        die(
+            f"{name!r} is not an existing path, and it could not be fetched from the Hugging Face hub: {reason}",
+            "give the path of a downloaded model",
+        )
 
 
-def _plain_name(path: Path) -> str:
+def _plain_name(title: str) -> str:
     """What to call the model: "ggml-tiny.en.bin", "openai/whisper-tiny.en" and "tiny.en.pt" are all tiny.en."""
-    if path.name in ("model.bin", "model.safetensors"):
-        path = path.parent
-    path = path.absolute()
-    stem = re.sub(r"\.(pt|bin)$", "", path.name)
+    stem = re.sub(r"\.(pt|bin)$", "", title.rsplit("/", 1)[-1])
     stem = re.sub(r"^(ggml-|faster-whisper-|whisper-)", "", stem)
     return re.sub(r"[^A-Za-z0-9._-]", "-", stem) or "model"
 

@@ -49,7 +49,8 @@ def _from_pieces(pieces: Sequence[object], dims: Dims, file: Path) -> tuple[byte
 
 def _from_ids(ids: object, dims: Dims, file: Path) -> tuple[bytes, ...]:
     """As above, from {string: id}."""
-    pieces = {number: piece for piece, number in ids.items()} if isinstance(ids, Mapping) else {}
+    pairs = ids.items() if isinstance(ids, Mapping) else ()
+    pieces = {number: piece for piece, number in pairs if type(number) is int}
     for number in range(dims.eot):
         if number not in pieces:
             die(f"{file}: the vocabulary has no token {number}")

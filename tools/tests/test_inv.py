@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The entrance as a person meets it: `inv` itself, run by a shell, and how words become verbs and files."""
 
+import errno
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ import pytest
 from invoke import Argument
 from invoke.parser import ParserContext
 
-from whisper158.__main__ import gather
+from whisper158.__main__ import Inv, gather
+from whisper158.build import runtime
+from whisper158.evaluate.sounds import Clip
 from whisper158.paths import ROOT
 
 
@@ -97,6 +100,34 @@ def test_without_python_it_says_what_to_type(tmp_path: Path) -> None:
     assert "Python 3.11 or newer" in done.stderr
     assert "sudo apt-get install python3-venv" in done.stderr
     assert not (home / ".venv").exists()
+
+
+@pytest.mark.network
+def test_transcribe_prints_the_words_and_nothing_else(sounds: tuple[Clip, ...]) -> None:
+    clips = {clip.id: clip for clip in sounds}
+    wanted = [clips[name] for name in ("auth-incorrect", "agent-newlocation")]
+    done = inv("transcribe", *(str(clip.path) for clip in wanted))
+    assert done.returncode == 0
+    assert done.stdout == "".join(f"{' '.join(clip.text.split())}\n" for clip in wanted)
+
+
+@pytest.mark.network
+def test_the_status_of_the_program_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "not audio.wav").write_text("no")
+    assert inv("transcribe", "not audio.wav", cwd=tmp_path).returncode == os.EX_DATAERR
+    assert inv("transcribe", "absent.wav", cwd=tmp_path).returncode == os.EX_NOINPUT
+    assert inv("transcribe", "--threads", "0", "not audio.wav", cwd=tmp_path).returncode == os.EX_USAGE
+
+
+def test_a_read_only_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "build/native")
+
+    monkeypatch.setattr(runtime, "program", refuse)
+    with pytest.raises(SystemExit) as caught:
+        Inv().run(["inv", "--search-root", str(ROOT), "runtime.build"])
+    assert caught.value.code == os.EX_IOERR
+    assert capsys.readouterr().err == "inv: build/native: Read-only file system\n"
 
 
 def gathered(*words: str) -> list[str]:

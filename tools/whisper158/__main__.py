@@ -6,6 +6,7 @@ Three things differ from plain Invoke: the verbs are those of this checkout wher
 number of files, and what a user did wrong is a sentence and an exit status instead of a traceback.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -17,6 +18,9 @@ from invoke.parser import ParserContext
 
 from whisper158.errors import UserError
 from whisper158.paths import ROOT
+
+# What the machine refuses whatever the program does; other errors of the system would be bugs.
+MACHINE_ERRORS = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
 class Inv(Program):
@@ -38,6 +42,10 @@ class Inv(Program):
             super().execute()
         except UserError as error:
             raise Exit(f"inv: {error}", error.status) from error
+        except OSError as error:
+            if error.errno not in MACHINE_ERRORS:
+                raise
+            raise Exit(f"inv: {error.filename or 'cannot write'}: {error.strerror}", os.EX_IOERR) from error
 
 
 def gather(words: list[str], verbs: Iterable[ParserContext]) -> list[str]:

@@ -11,7 +11,8 @@ from whisper158 import check as checks
 from whisper158 import needs
 from whisper158.build import locks, runtime
 from whisper158.errors import die
-from whisper158.model import models
+from whisper158.model import golden, models
+from whisper158.paths import RUNTIME
 
 
 def verb(**settings: Any) -> Callable[[Callable[..., None]], Any]:
@@ -137,6 +138,12 @@ def model_pack(context: Context, model: str = "", format: str = "", out: str = "
     print(models.pack_to(model, format, out))
 
 
+@verb(name="golden")
+def model_golden(context: Context) -> None:
+    """Write anew the model file that ties the blob's writer to its reader."""
+    golden.write_golden(RUNTIME / "tests" / "data" / "golden.w158")
+
+
 namespace = Collection(
     transcribe,
     test,
@@ -144,5 +151,5 @@ namespace = Collection(
     install,
     lock,
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz),
-    model=Collection(model_list, model_pack),
+    model=Collection(model_list, model_pack, model_golden),
 )

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader of blobs under hostile bytes. What it accepts has to be as it promises: this reads every payload to its last
- * byte, as the kernels will, and traps where a promise does not hold. fuzz_blob_mutator.c gets past the checksums.
+ * The reader of blobs under hostile bytes. What it accepts has to be as it promises: this reads every payload to its
+ * last byte, as the kernels will, and traps where a promise does not hold. fuzz_blob_mutator.c gets past the checksums.
  */
 #include "blob.h"
 

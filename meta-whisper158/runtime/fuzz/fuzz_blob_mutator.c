@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer changes bytes; a blob whose bytes were changed fails its checksums, and nothing behind them would ever be
- * looked at. So most inputs are sealed again after the change, and many changes go straight to one entry or one payload.
+ * looked at. So most inputs are sealed again after the change, and many changes go straight to one entry or payload.
  */
 #include <stdlib.h>
 

@@ -418,13 +418,23 @@ static void test_table_rules(void) {
         {I8_SECTION ".scale", NAME, 1, 'f', -EBADMSG, "there is no section " I8_SECTION ".scale beside it"},
     };
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        Copy copy = copy_of(golden.size);
+    uint8_t *entry;
+    Copy copy;
 
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        copy = copy_of(golden.size);
         seal_put(entry_of(&copy, cases[i].section) + cases[i].at, cases[i].width, cases[i].value);
         seal(copy.data, copy.size);
         refused(copy, cases[i].code, cases[i].what);
     }
+    /* Two groups to a row as before, but of half as many rows. */
+    copy = copy_of(golden.size);
+    entry = entry_of(&copy, I8_SECTION);
+    seal_put(entry + SHAPE, 4, 32);
+    seal_put(entry + SHAPE + 4, 4, 128);
+    seal_put(entry + GROUP, 4, 64);
+    seal(copy.data, copy.size);
+    refused(copy, -EBADMSG, "section " I8_SECTION ".scale: it must be f32 of shape [32, 2]");
 }
 
 static void test_values(void) {

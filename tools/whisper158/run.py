@@ -5,6 +5,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -52,6 +53,11 @@ def show(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | 
     except FileNotFoundError:
         absent(command)
     return code if code >= 0 else 128 - code
+
+
+def tool(name: str) -> str:
+    """A program that came with a Python package, by its path."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def absent(command: Command) -> NoReturn:

@@ -4,7 +4,7 @@
 
 from whisper158.console import step
 from whisper158.paths import REQUIREMENTS, ROOT
-from whisper158.run import run
+from whisper158.run import run, tool
 
 # tools.lock comes first and binds the others, so that all groups agree when they are installed together.
 INPUTS: dict[str, tuple[str, ...]] = {
@@ -18,6 +18,12 @@ INPUTS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Universal: one file for every platform and Python that pyproject.toml allows, with one version of each package.
+OPTIONS = (
+    *("--universal", "--fork-strategy=fewest", "--python-version=3.11", "--generate-hashes"),
+    *("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+)
+
 HEADER = """# SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
 # Made by `./inv lock` from pyproject.toml; edit that instead.
@@ -28,14 +34,12 @@ def lock(upgrade: bool = False) -> None:
     """Writes requirements/*.lock anew; with `upgrade`, not bound to the versions that stand there now."""
     for name, inputs in INPUTS.items():
         path = REQUIREMENTS / f"{name}.lock"
+        draft = path.with_suffix(".draft")
         with step(f"Locking {path.name}"):
-            draft = path.with_suffix(".draft")
-            if path.exists() and not upgrade:
-                draft.write_bytes(path.read_bytes())
-            run([
-                *("uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy=fewest", "--python-version=3.11"),
-                *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"),
-                *("--no-emit-find-links", f"--output-file={draft}", *inputs),
-            ], cwd=ROOT)  # fmt: skip
-            draft.write_text(HEADER + draft.read_text())
-            draft.rename(path)
+            try:
+                draft.write_text(path.read_text() if path.exists() and not upgrade else "")
+                run([tool("uv"), "pip", "compile", *OPTIONS, f"--output-file={draft}", *inputs], cwd=ROOT)
+                draft.write_text(HEADER + draft.read_text())
+                draft.rename(path)
+            finally:
+                draft.unlink(missing_ok=True)

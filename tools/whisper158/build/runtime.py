@@ -20,7 +20,7 @@ from whisper158.build import sysroot
 from whisper158.console import step
 from whisper158.errors import die
 from whisper158.paths import BUILD, RUNTIME
-from whisper158.run import run, show
+from whisper158.run import run, show, tool
 
 JOBS = min(2, os.cpu_count() or 1)
 
@@ -82,11 +82,16 @@ def program() -> Path:
     return build(NATIVE) / "cli" / "whisper158"
 
 
-def test(variant: Variant, names: tuple[str, ...] = ()) -> None:
-    """Builds, then runs the C tests (all, or those of `names`), showing each; a failed one is a UserError."""
+def shared_library() -> Path:
+    """The library for this machine, as evaluate.engine loads it."""
+    return build(NATIVE) / "src" / "libwhisper158.so"
+
+
+def test(variant: Variant) -> None:
+    """Builds, then runs the C tests, showing each; a failed one is a UserError."""
     folder = build(variant)
     command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs"]
-    command += [f"--num-processes={JOBS}", f"--timeout-multiplier={variant.patience}", *names]
+    command += [f"--num-processes={JOBS}", f"--timeout-multiplier={variant.patience}"]
     if show(command, env=environment(variant)) != 0:
         die(f"tests of the runtime {variant.title} failed", f"all they wrote: {folder}/meson-logs/testlog.txt")
 
@@ -137,11 +142,6 @@ def environment(variant: Variant) -> dict[str, str]:
     """The compiler, and the environment's own ninja for meson to find. The user's flags stay out of cross builds."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {"PATH": path} if variant.cross else {"PATH": path, "CC": variant.compiler}
-
-
-def tool(name: str) -> str:
-    """A program that came with a Python package."""
-    return str(Path(sys.executable).with_name(name))
 
 
 @contextmanager

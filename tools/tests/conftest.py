@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: MIT
 """What several tests need. Whatever takes long is made once, at the first request, and kept in the cache."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.sounds import sounds as recorded_sounds
 from whisper158.model import models
-from whisper158.paths import ROOT
+from whisper158.paths import ROOT, RUNTIME
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,24 @@ def whisper158_binary() -> Path:
 def model() -> Callable[[str], Path]:
     """`model("tiny.en-q8")` is that model's .w158 file. Tests that use it are marked `network`."""
     return models.ensure
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """A tiny model of random weights: it says nonsense, but at once."""
+    return RUNTIME / "tests" / "data" / "golden.w158"
+
+
+@pytest.fixture(scope="session", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)
+def cli(request: pytest.FixtureRequest) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """`cli("info", path)` runs the `whisper158` program, and so that nothing stays unseen also with sanitizers."""
+    program = runtime.build(request.param) / "cli" / "whisper158"
+
+    def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        environment = {key: value for key, value in os.environ.items() if key != "WHISPER158_MODEL"}
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if "input" in options:
+            del streams["stdin"]
+        return subprocess.run([program, *arguments], **{**streams, "env": environment, "timeout": 300, **options})
+
+    return run

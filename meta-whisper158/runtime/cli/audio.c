@@ -23,6 +23,9 @@ enum {
     MAX_RATE = 1000000, /* between them libsamplerate's ratios (1/256 to 256) suffice */
 };
 
+/* Full scale is 1, but there are files of floats in the range of integers. What is beyond 32 bits is no sound. */
+static const float MAX_SAMPLE = 2147483648.0f;
+
 typedef struct Decoder {
     SNDFILE *file;
     SF_INFO info;
@@ -51,13 +54,8 @@ static int append(Decoder *d, const float *samples, size_t count) {
         audio->samples = grown;
         d->capacity = capacity;
     }
-    for (size_t i = 0; i < count; i++) {
-        /* Finite input can still overflow in the resampler's sums. */
-        if (!isfinite(samples[i]))
-            return fail(d->error, -EBADMSG, "has samples too large to convert, at %.3f s",
-                        (double)(audio->count + i) / WHISPER158_SAMPLE_RATE);
-        audio->samples[audio->count + i] = samples[i];
-    }
+    if (count > 0)
+        memcpy(audio->samples + audio->count, samples, count * sizeof *samples);
     audio->count += count;
     return 0;
 }
@@ -89,6 +87,11 @@ static int resample(Decoder *d, const float *samples, size_t count, bool end) {
     return 0;
 }
 
+static int fail_sample(const Decoder *d, float sample, sf_count_t frame) {
+    return fail(d->error, -EBADMSG, "is damaged: frame %lld (%.3f s) holds the number %g", (long long)frame,
+                (double)frame / d->info.samplerate, isnan(sample) ? (double)NAN : (double)sample);
+}
+
 /* Averages the channels of `frames` frames in d->block, in place. */
 static int mix_down(Decoder *d, size_t frames) {
     const size_t channels = (size_t)d->info.channels;
@@ -99,12 +102,8 @@ static int mix_down(Decoder *d, size_t frames) {
         for (size_t c = 0; c < channels; c++) {
             const float x = d->block[i * channels + c];
 
-            if (!isfinite(x)) {
-                const long long position = (long long)d->frames + (long long)i;
-
-                return fail(d->error, -EBADMSG, "holds a sample that is no finite number, in frame %lld (%.3f s)",
-                            position, (double)position / d->info.samplerate);
-            }
+            if (!(fabsf(x) <= MAX_SAMPLE))
+                return fail_sample(d, x, d->frames + (sf_count_t)i);
             sum += x;
         }
         d->block[i] = (float)(sum / (double)channels);

@@ -24,7 +24,7 @@ typedef struct Audio {
 
 /*
  * Reads the file at `path`, or standard input if it is "-". Channels are averaged. More than `max_seconds` of audio is
- * refused, so are samples that are no finite numbers and files without a single sample.
+ * refused, so are samples that are no numbers or beyond the range of 32 bits, and files without a single sample.
  * Returns 0, or a negative errno and a sentence that does not name the file; then *audio is all zero. -EBADMSG: not
  * audio; -EFBIG: too much of it; -EISDIR; -ENOMEM; others as open(2) and read(2) give them.
  */

@@ -255,9 +255,11 @@ static void test_refused(void) {
     assert_refused(wav.bytes, HEADER, -EBADMSG, "no audio");
 
     wav_set(&wav, 85, 32, bits_of_float(NAN));
-    assert_refused(wav.bytes, wav.size, -EBADMSG, "in frame 42 (0.005 s)");
+    assert_refused(wav.bytes, wav.size, -EBADMSG, "frame 42 (0.005 s) holds the number nan");
     wav_set(&wav, 85, 32, bits_of_float(-INFINITY));
-    assert_refused(wav.bytes, wav.size, -EBADMSG, "in frame 42 (0.005 s)");
+    assert_refused(wav.bytes, wav.size, -EBADMSG, "frame 42 (0.005 s) holds the number -inf");
+    wav_set(&wav, 85, 32, bits_of_float(3e38f));
+    assert_refused(wav.bytes, wav.size, -EBADMSG, "frame 42 (0.005 s) holds the number 3e+38");
     wav_set(&wav, 85, 32, 0);
 
     static const uint32_t rates[] = {0, 1, 999, 1000001, 2147483647, 4294967295};

@@ -137,18 +137,14 @@ class Engine:
         mel = np.ascontiguousarray(mel, np.float32)
         frames = mel.shape[1] // 2
         out = np.empty((frames, self.info.n_audio_state), np.float32)
-        self._call(
-            "encode", self._context, _pointer(mel), c.c_uint32(frames), _pointer(out), c.byref(self._error)
-        )
+        self._call("encode", self._context, _pointer(mel), c.c_uint32(frames), _pointer(out), c.byref(self._error))
         return out
 
     def decode(self, tokens: Sequence[int]) -> Floats:
         """Logits [n_vocab] of what follows `tokens`, which are appended to those given since the last `encode`."""
         ids = np.asarray(tokens, np.uint32)
         out = np.empty(self.info.n_vocab, np.float32)
-        self._call(
-            "decode", self._context, _pointer(ids), c.c_size_t(len(ids)), _pointer(out), c.byref(self._error)
-        )
+        self._call("decode", self._context, _pointer(ids), c.c_size_t(len(ids)), _pointer(out), c.byref(self._error))
         return out
 
     def transcribe(

@@ -29,10 +29,11 @@ def ensure(model: str) -> Path:
     checkpoint, format = split(model)
 
     def fill(folder: Path) -> None:
-        pack(load(checkpoint), FORMATS[format], folder / f"{model}.w158")
+        loaded = load(checkpoint)  # shows its own progress where it has to download
+        with step(f"Packing {model}"):
+            pack(loaded, FORMATS[format], folder / f"{model}.w158")
 
-    with step(f"Packing {model}"):
-        entry = make_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill)
+    entry = make_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill)
     entry.touch()
     drop_old(entry)
     return entry / f"{model}.w158"

@@ -18,7 +18,7 @@ from whisper158.paths import ROOT
 from whisper158.run import run, show
 
 # Inputs that each fuzzer tries. The seed makes them the same ones each time.
-FUZZ_RUNS = 20_000
+FUZZ_RUNS = 2_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def test(expression: str = "", fast: bool = False) -> bool:
     else:
         stages += [
             Stage("runtime on aarch64", lambda: runtime.test(runtime.AARCH64)),
-            Stage("fuzzers", lambda: runtime.fuzz(f"-runs={FUZZ_RUNS}", "-seed=158")),
+            Stage("fuzzers", lambda: runtime.fuzz(f"-runs={FUZZ_RUNS}", "-seed=158", "-verbosity=0")),
             Stage("Python tests", pytest),
         ]
     return run_stages(stages)

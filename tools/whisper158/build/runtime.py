@@ -110,6 +110,8 @@ def fuzz(*options: str) -> None:
 
 def fuzzers() -> list[Path]:
     """The programs that runtime/fuzz/meson.build makes; their build must have been set up."""
+    # Meson answers from the last time it was run, which may have been before a fuzzer was added.
+    run([tool("ninja"), "-C", FUZZ.folder, "build.ninja"], env=environment(FUZZ))
     targets = json.loads(run([tool("meson"), "introspect", "--targets", FUZZ.folder]))
     return [
         Path(target["filename"][0])

@@ -7,6 +7,7 @@
 #include "model.h"
 
 #include "error.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -330,6 +331,25 @@ static void bind_vocabulary(Binder *b, whisper158_model *m) {
             b->result = w158_fail(b->error, -EBADMSG, "section vocab.offsets falls at token %u", i);
 }
 
+/* People read it on terminals. */
+static void bind_provenance(Binder *b, whisper158_model *m) {
+    const uint32_t any = 0;
+
+    m->provenance = plain(b, BLOB_U8, 1, &any, "provenance");
+    if (!m->provenance)
+        return;
+    m->provenance_size = blob_find(b->blob, "provenance")->size;
+    for (size_t i = 0; i < m->provenance_size;) {
+        bool printable;
+
+        i += utf8_character((const unsigned char *)m->provenance + i, m->provenance_size - i, &printable);
+        if (!printable) {
+            b->result = w158_fail(b->error, -EBADMSG, "section provenance holds something else than printable UTF-8");
+            return;
+        }
+    }
+}
+
 /* A section that nobody asked for has a meaning that this program does not know, unless it says that it may be ignored. */
 static void refuse_unknown(Binder *b) {
     static const char *const roots[] = {"config", "decoding", "vocab.", "mel.", "provenance", "encoder.", "decoder."};
@@ -357,7 +377,6 @@ static void refuse_unknown(Binder *b) {
 int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error) {
     whisper158_model *m = calloc(1, sizeof *m);
     Binder b = {.blob = blob, .error = error};
-    const uint32_t any = 0;
 
     if (!m)
         return w158_fail(error, -ENOMEM, "no memory for the model");
@@ -374,9 +393,7 @@ int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error)
         bind_languages(&b, m);
         bind_vocabulary(&b, m);
         m->mel_filters = plain(&b, BLOB_F32, 2, (const uint32_t[]){m->info.n_mels, MEL_BINS}, "mel.filters");
-        m->provenance = plain(&b, BLOB_U8, 1, &any, "provenance");
-        if (b.result >= 0)
-            m->provenance_size = blob_find(blob, "provenance")->size;
+        bind_provenance(&b, m);
         bind_encoder(&b, m);
         bind_decoder(&b, m);
         refuse_unknown(&b);

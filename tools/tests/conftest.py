@@ -51,9 +51,14 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)
-def cli(request: pytest.FixtureRequest) -> Callable[..., subprocess.CompletedProcess[bytes]]:
-    """`cli("info", path)` runs the `whisper158` program, and so that nothing stays unseen also with sanitizers."""
-    program = runtime.build(request.param) / "cli" / "whisper158"
+def program(request: pytest.FixtureRequest) -> Path:
+    """The `whisper158` program for this machine; then with sanitizers, so that nothing stays unseen."""
+    return runtime.build(request.param) / "cli" / "whisper158"
+
+
+@pytest.fixture(scope="session")
+def cli(program: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """`cli("info", path)` runs `program`, without a terminal, and gives what it wrote."""
 
     def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
         environment = {key: value for key, value in os.environ.items() if key != "WHISPER158_MODEL"}

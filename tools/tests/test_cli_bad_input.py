@@ -87,7 +87,9 @@ def test_audio_that_cannot_be_opened(cli: Cli, golden: Path, tmp_path: Path) -> 
 
 
 def test_a_name_cannot_play_with_the_terminal(cli: Cli, golden: Path) -> None:
-    refused(cli("transcribe", "--model", golden, "a\n\x1b[2Jb.wav"), os.EX_NOINPUT, r"a\?\?\[2Jb.wav cannot be opened: .*")
+    refused(
+        cli("transcribe", "--model", golden, "a\n\x1b[2Jb.wav"), os.EX_NOINPUT, r"a\?\?\[2Jb.wav cannot be opened: .*"
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,8 +97,16 @@ def test_a_name_cannot_play_with_the_terminal(cli: Cli, golden: Path) -> None:
     [
         ("half.wav", sound()[: 44 + 16000], r"is cut short: 0.50 s of the 1.00 s that it should hold are used"),
         ("odd.wav", sound()[: 44 + 16001], r"is cut short: 0.50 s of the 1.00 s that it should hold are used"),
-        ("huge.wav", wav_with(40, "<I", 0x60000000), r"is cut short: 1.00 s of the 50331.65 s that it should hold are used"),
-        ("half.flac", sound(format="FLAC")[:20000], r"is cut short: 0.\d\d s of the 1.00 s that it should hold are used"),
+        (
+            "huge.wav",
+            wav_with(40, "<I", 0x60000000),
+            r"is cut short: 1.00 s of the 50331.65 s that it should hold are used",
+        ),
+        (
+            "half.flac",
+            sound(format="FLAC")[:20000],
+            r"is cut short: 0.\d\d s of the 1.00 s that it should hold are used",
+        ),
     ],
 )
 def test_what_is_left_of_a_file_is_used(

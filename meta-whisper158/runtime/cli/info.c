@@ -81,7 +81,7 @@ static void print_formats(const Summary *summary) {
             (void)fputs(", a scale for each row", stdout);
         else if (f->group > 0)
             (void)printf(", a scale for every %" PRIu32 " channels", f->group);
-        (void)putchar('\n');
+        (void)printf(": %.3f bits per weight\n", bits_per_weight(f));
     }
 }
 

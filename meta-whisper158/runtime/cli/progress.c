@@ -44,6 +44,6 @@ void progress_update(Progress *progress, uint64_t done, uint64_t total) {
     if (!progress->shown || (!progress->terminal && tenths <= progress->tenths))
         return;
     progress->tenths = tenths;
-    say("%s: %u %% (%s of %s, %.1fx real time)", progress->file, percent, clock_of(done).text, clock_of(total).text,
-        speed);
+    say("%3u %% (%s of %s, %.1fx real time) %s", percent, clock_of(done).text, clock_of(total).text, speed,
+        progress->file);
 }

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static bool transient;
 
@@ -20,10 +23,10 @@ int fail(whisper158_error *error, int code, const char *format, ...) {
     return code;
 }
 
-static void print_line(const char *prefix, const char *suffix, const char *format, va_list args) {
+static void print_line(const char *prefix, const char *suffix, size_t width, const char *format, va_list args) {
     char line[8192];
 
-    (void)vsnprintf(line, sizeof line, format, args);
+    (void)vsnprintf(line, width < sizeof line ? width : sizeof line, format, args);
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < ' ' || *c == '\177')
             *c = '?';
@@ -35,15 +38,17 @@ void report(const char *format, ...) {
 
     report_clear();
     va_start(args, format);
-    print_line("whisper158: ", "\n", format, args);
+    print_line("whisper158: ", "\n", SIZE_MAX, format, args);
     va_end(args);
 }
 
 void report_transient(const char *format, ...) {
+    struct winsize window;
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
     va_list args;
 
     va_start(args, format);
-    print_line("\r", "\033[K", format, args);
+    print_line("\r", "\033[K", known ? window.ws_col : 80, format, args);
     va_end(args);
     transient = true;
 }

@@ -19,7 +19,7 @@ int fail(whisper158_error *error, int code, const char *format, ...) __attribute
 /* One line "whisper158: ...". Control characters, which file names and models may hold, are shown as '?'. */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line that the next report replaces; for terminals. */
+/* A line that the next report replaces, cut to the width of the terminal. */
 void report_transient(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Takes the transient line away, if there is one. */

@@ -35,8 +35,9 @@ typedef struct Job {
     Run *run;
     Transcript transcript;
     Progress progress;
-    int output_error; /* negative errno of a callback that could not write; sentence in error */
     whisper158_error error;
+    int output_failure; /* negative errno of a callback that could not write, 0 otherwise */
+    whisper158_error output_error;
 } Job;
 
 static int on_segment(void *user, const whisper158_segment *segment) {
@@ -49,8 +50,8 @@ static int on_segment(void *user, const whisper158_segment *segment) {
         return 0;
     report_clear();
     transcript_write_line(output->stream, &job->transcript, &job->transcript.segments[job->transcript.n_segments - 1]);
-    job->output_error = output_flush(output, &job->error);
-    return job->output_error;
+    job->output_failure = output_flush(output, &job->output_error);
+    return job->output_failure;
 }
 
 static int on_progress(void *user, uint64_t done, uint64_t total) {
@@ -66,9 +67,9 @@ static bool shows_progress(const Settings *s, double seconds) {
 
 /* Returns an exit status, having said why. */
 static int explain_failure(Job *job, const char *name, int r) {
-    if (job->output_error < 0) {
+    if (job->output_failure < 0) {
         job->run->stop = true;
-        return report_output(job->output_error, &job->error);
+        return report_output(job->output_failure, &job->output_error);
     }
     if (r == -ECANCELED) {
         report("%s: no memory for its text", name);

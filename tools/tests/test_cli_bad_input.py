@@ -227,3 +227,11 @@ def test_where_the_model_is_looked_for(cli: Cli, golden: Path, tmp_path: Path) -
     if not Path("/usr/local/share/whisper158/default.w158").exists():
         nothing = cli("transcribe", tmp_path / "a.wav", env={})
         refused(nothing, os.EX_NOINPUT, "there is no model: give one with --model, or set WHISPER158_MODEL, or .*w158")
+
+
+@pytest.mark.network
+def test_an_english_model_does_not_translate(cli: Cli, model: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(sound())
+    for arguments in (["--translate"], ["--task=translate"], ["--language=de"]):
+        result = cli("transcribe", "--model", model("tiny.en-q8"), *arguments, tmp_path / "a.wav")
+        refused(result, os.EX_USAGE, ".*; see whisper158 transcribe --help")

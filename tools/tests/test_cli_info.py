@@ -4,6 +4,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -109,23 +110,28 @@ def test_a_person_reads_the_same(cli: Cli, golden: Path, told: dict[str, Any]) -
     assert [line.split()[0] for line in table[2:]] == [section["name"] for section in told["sections"]]
 
 
-def test_provenance_cannot_play_with_the_terminal(cli: Cli, golden: Path, read: blob.Blob, tmp_path: Path) -> None:
-    lines = b"name=\x1b[2Jx\nformat=mixed\nnote=a\xc3\xa9\tb\nno line of ours\nempty=\n"
-    sections = [
-        blob.Section("provenance", blob.Dtype.U8, (len(lines),)) if name == "provenance" else section
-        for name, section in read.sections.items()
-    ]
-    payloads = [
-        np.frombuffer(lines, np.uint8) if section.name == "provenance" else read.array(section.name)
-        for section in sections
-    ]
-    blob.write(tmp_path / "a.w158", sections, payloads)
-    result = cli("info", tmp_path / "a.w158")
-    if result.returncode == 0:
-        assert b"\x1b" not in result.stdout
-        assert "  note            aé?b\n  empty           \n" in result.stdout.decode()
-    else:
-        assert result.stderr.count(b"\n") == 1
+def with_provenance(read: blob.Blob, path: Path, text: str) -> Path:
+    """The same model with another provenance."""
+    payload = np.frombuffer(text.encode(), np.uint8)
+    sections = {**read.sections, "provenance": blob.Section("provenance", blob.Dtype.U8, payload.shape)}
+    payloads = [payload if name == "provenance" else read.array(name) for name in sections]
+    blob.write(path, list(sections.values()), payloads)
+    return path
+
+
+def test_provenance_may_hold_anything_printable(cli: Cli, read: blob.Blob, tmp_path: Path) -> None:
+    lines = "name=a=b\nempty=\nlanguage_of_the_speakers=Français\n"
+    path = with_provenance(read, tmp_path / "a.w158", lines)
+    assert good(cli("info", path)).endswith(
+        "Provenance\n  name            a=b\n  empty           \n  language_of_the_speakers Français\n"
+    )
+    assert json.loads(good(cli("info", "--json", path)))["provenance"]["language_of_the_speakers"] == "Français"
+
+
+def test_provenance_cannot_play_with_the_terminal(cli: Cli, read: blob.Blob, tmp_path: Path) -> None:
+    result = cli("info", with_provenance(read, tmp_path / "a.w158", "name=\x1b[2Jx\n"))
+    assert (result.returncode, result.stdout) == (os.EX_DATAERR, b"")
+    assert b"\x1b" not in result.stderr
 
 
 @pytest.mark.parametrize("command", ["transcribe", "info"])

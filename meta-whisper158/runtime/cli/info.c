@@ -40,21 +40,14 @@ static const struct option long_options[] = {
     {0},
 };
 
-/* Text of a file may hold what a terminal would obey. */
-static void print_safe(const char *text, size_t length) {
-    for (size_t i = 0; i < length; i++)
-        (void)putchar((unsigned char)text[i] < ' ' || text[i] == '\177' ? '?' : text[i]);
-}
-
 static void print_provenance_value(const whisper158_model *model, const char *key) {
     const char *value;
     const int length = whisper158_model_get_provenance(model, key, &value);
 
     if (length >= 0)
-        print_safe(value, (size_t)length);
+        (void)printf("%.*s\n", length, value);
     else
-        (void)fputs("not known", stdout);
-    (void)putchar('\n');
+        (void)puts("not known");
 }
 
 static void print_languages(const whisper158_model *model, const whisper158_model_info *info) {
@@ -65,10 +58,8 @@ static void print_languages(const whisper158_model *model, const whisper158_mode
         return;
     }
     (void)printf("%" PRIu32 " languages:", info->n_languages);
-    for (uint32_t i = 0; (code = whisper158_model_get_language(model, i)); i++) {
-        (void)fputs(i > 0 && i % 20 == 0 ? "\n                  " : " ", stdout);
-        print_safe(code, strlen(code));
-    }
+    for (uint32_t i = 0; (code = whisper158_model_get_language(model, i)); i++)
+        (void)printf("%s %s", i > 0 && i % 20 == 0 ? "\n                 " : "", code);
     (void)putchar('\n');
 }
 
@@ -101,11 +92,9 @@ static void print_provenance(const whisper158_model *model) {
 
     (void)puts("Provenance");
     while (next_line(&text, &left, &line)) {
-        (void)fputs("  ", stdout);
-        print_safe(line.key, line.key_length);
-        (void)printf("%*s", line.key_length < 15 ? (int)(16 - line.key_length) : 1, "");
-        print_safe(line.value, line.value_length);
-        (void)putchar('\n');
+        const int gap = line.key_length < 15 ? 16 - (int)line.key_length : 1;
+
+        (void)printf("  %.*s%*s%.*s\n", (int)line.key_length, line.key, gap, "", (int)line.value_length, line.value);
     }
 }
 

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
+import contextlib
 import ctypes
 import errno
 import os
@@ -284,20 +285,21 @@ def test_a_payload_that_is_not_its_section(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def one_page_only() -> Iterator[None]:
-    """No file can grow beyond 4096 bytes."""
+    """No file can grow beyond 4096 bytes: not a fixture, because pytest's own report may go to a longer file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("one_page_only")
 def test_a_file_that_cannot_grow(tmp_path: Path) -> None:
     (tmp_path / "a.w158").write_bytes(b"what was there")
     section = Section("a", Dtype.U8, (1 << 20,))
-    with pytest.raises(UserError, match="cannot be written: File too large") as caught:
+    with one_page_only(), pytest.raises(UserError, match="cannot be written: File too large") as caught:
         blob.write(tmp_path / "a.w158", [section], [np.zeros(1 << 20, dtype=np.uint8)])
     assert caught.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["a.w158"]

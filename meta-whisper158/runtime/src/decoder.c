@@ -100,9 +100,9 @@ static void gemv_rows(void *arg, size_t item, uint32_t worker) {
 
     (void)worker;
     if (job->q)
-        job->k->gemv_i8(job->w, job->bias, job->q, job->q_scale, first, last, job->y);
+        job->k->gemv_i8[job->w->format](job->w, job->bias, job->q, job->q_scale, first, last, job->y);
     else
-        job->k->gemv_f32(job->w, job->bias, job->x, first, last, job->y);
+        job->k->gemv_f32[job->w->format](job->w, job->bias, job->x, first, last, job->y);
 }
 
 static void gemv(const Decoder *d, const Matrix *w, const float *bias, const float *x, const int8_t *q, float q_scale,
@@ -261,7 +261,7 @@ static int decoder_allocate(Decoder *d) {
         return -ENOMEM;
     for (uint32_t i = 0; i < threads; i++) {
         d->scores[i] = floats(tiles(longest) * TILE);
-        if (!d->scores[i] || chunk_scratch_init(&d->chunks[i], state) < 0)
+        if (!d->scores[i] || chunk_scratch_init(&d->chunks[i], state, state) < 0)
             return -ENOMEM;
     }
     if (caches_init(&d->self, info->n_text_layer, info->n_text_ctx, state) < 0)

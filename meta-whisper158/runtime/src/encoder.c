@@ -45,10 +45,10 @@ struct Encoder {
     const EncoderBlock *block;
 };
 
-int chunk_scratch_init(ChunkScratch *s, uint32_t widest) {
+int chunk_scratch_init(ChunkScratch *s, uint32_t rows, uint32_t widest) {
     s->q = aligned_array((size_t)CHUNK_TILES * widest * TILE, 1);
     s->q_scale = floats(CHUNK_FRAMES);
-    s->gemm = aligned_array(KERNELS_SCRATCH(widest), 1);
+    s->gemm = aligned_array(kernels_scratch(rows, widest), 1);
     return s->q && s->q_scale && s->gemm ? 0 : -ENOMEM;
 }
 
@@ -63,12 +63,12 @@ void linear_tiles(const Kernels *k, uint32_t activation_bits, const Linear *laye
     uint32_t channels = layer->weight.channels;
 
     if (activation_bits != 8 || layer->weight.format == MATRIX_F16) {
-        k->gemm_f32(&layer->weight, layer->bias, x, n_tiles, y, s->gemm);
+        k->gemm_f32[layer->weight.format](&layer->weight, layer->bias, x, n_tiles, y, s->gemm);
         return;
     }
     for (size_t t = 0; t < n_tiles; t++)
         k->quantise_tile(x + t * channels * TILE, channels, s->q + t * channels * TILE, s->q_scale + t * TILE);
-    k->gemm_i8(&layer->weight, layer->bias, s->q, s->q_scale, n_tiles, y, s->gemm);
+    k->gemm_i8[layer->weight.format](&layer->weight, layer->bias, s->q, s->q_scale, n_tiles, y, s->gemm);
 }
 
 static size_t chunk_tiles(const Encoder *e, size_t chunk) {
@@ -119,7 +119,7 @@ static void first_convolution(const Encoder *e, ptrdiff_t first, size_t n_tiles,
         float *out = w->columns + t * d * TILE;
 
         gather_mel(e, first + (ptrdiff_t)(t * TILE), w->hidden);
-        e->k->gemm_f32(&e->model->conv1.weight, e->model->conv1.bias, w->hidden, 1, out, w->linear.gemm);
+        e->k->gemm_f32[MATRIX_F16](&e->model->conv1.weight, e->model->conv1.bias, w->hidden, 1, out, w->linear.gemm);
         e->k->gelu(out, (size_t)d * TILE);
         for (uint32_t l = 0; l < TILE; l++) {
             ptrdiff_t column = first + (ptrdiff_t)(t * TILE + l);
@@ -163,7 +163,7 @@ static void stem_chunk(void *arg, size_t chunk, uint32_t worker) {
         float *x = e->x + (chunk * CHUNK_TILES + t) * d * TILE;
 
         gather_columns(e, t, w, w->hidden);
-        e->k->gemm_f32(&e->model->conv2.weight, e->model->conv2.bias, w->hidden, 1, x, w->linear.gemm);
+        e->k->gemm_f32[MATRIX_F16](&e->model->conv2.weight, e->model->conv2.bias, w->hidden, 1, x, w->linear.gemm);
         e->k->gelu(x, (size_t)d * TILE);
         add_positions(e, first_frame + t * TILE, x);
     }
@@ -250,7 +250,7 @@ static int worker_init(Worker *w, const whisper158_model_info *info) {
     w->scores = floats(tiles(info->n_audio_ctx) * TILE * TILE);
     if (!w->normed || !w->hidden || !w->residual || !w->columns || !w->scores)
         return -ENOMEM;
-    return chunk_scratch_init(&w->linear, widest);
+    return chunk_scratch_init(&w->linear, 4 * d, widest);
 }
 
 int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool) {

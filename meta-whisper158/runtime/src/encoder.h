@@ -26,10 +26,11 @@ const float *encoder_run(Encoder *encoder, const float *mel, uint32_t frames);
 typedef struct ChunkScratch {
     int8_t *q;      /* [CHUNK_TILES][widest input][TILE] */
     float *q_scale; /* [CHUNK_TILES][TILE] */
-    void *gemm;     /* KERNELS_SCRATCH(widest input) */
+    void *gemm;     /* for the kernels */
 } ChunkScratch;
 
-int chunk_scratch_init(ChunkScratch *s, uint32_t widest);
+/* For layers of at most so many outputs and inputs. */
+int chunk_scratch_init(ChunkScratch *s, uint32_t rows, uint32_t widest);
 void chunk_scratch_free(ChunkScratch *s);
 
 /* y = layer(x) over n_tiles <= CHUNK_TILES tiles; activations go through int8 where activation_bits and the layer's

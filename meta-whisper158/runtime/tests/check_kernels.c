@@ -235,7 +235,7 @@ static void check_gemm(const Case *c, size_t n_tiles, Kind kind, bool with_bias)
     size_t in = n_tiles * w->channels * TILE, out = n_tiles * w->rows * TILE;
     float *x = floats(in), *a = floats(out), *b = floats(out), *x_scale = floats(n_tiles * TILE);
     int8_t *q = aligned_array(in, 1);
-    void *scratch = aligned_array(KERNELS_SCRATCH(w->channels), 1);
+    void *scratch = aligned_array(kernels_scratch(w->rows, w->channels), 1);
     const float *bias = with_bias ? c->bias : NULL;
     char label[64];
 
@@ -247,22 +247,22 @@ static void check_gemm(const Case *c, size_t n_tiles, Kind kind, bool with_bias)
 
     poison(a, out);
     poison(b, out);
-    ref.gemm_f32(w, bias, x, n_tiles, a, scratch);
-    new.gemm_f32(w, bias, x, n_tiles, b, scratch);
+    ref.gemm_f32[w->format](w, bias, x, n_tiles, a, scratch);
+    new.gemm_f32[w->format](w, bias, x, n_tiles, b, scratch);
     assert_close("gemm_f32", a, b, out, sum_bound(w->channels));
     if (w->format != MATRIX_F16) {
         poison(a, out);
         poison(b, out);
-        ref.gemm_i8(w, bias, q, x_scale, n_tiles, a, scratch);
-        new.gemm_i8(w, bias, q, x_scale, n_tiles, b, scratch);
+        ref.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, a, scratch);
+        new.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, b, scratch);
         assert_same("gemm_i8", a, b, out);
     }
     if (n_tiles >= 8) {
         snprintf(label, sizeof label, "gemm_f32 %s %ux%u", format_names[w->format], w->rows, w->channels);
-        BENCH(label, out * w->channels, new.gemm_f32(w, bias, x, n_tiles, b, scratch));
+        BENCH(label, out * w->channels, new.gemm_f32[w->format](w, bias, x, n_tiles, b, scratch));
         snprintf(label, sizeof label, "gemm_i8  %s %ux%u", format_names[w->format], w->rows, w->channels);
         if (w->format != MATRIX_F16)
-            BENCH(label, out * w->channels, new.gemm_i8(w, bias, q, x_scale, n_tiles, b, scratch));
+            BENCH(label, out * w->channels, new.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, b, scratch));
     }
     free(x);
     free(a);
@@ -285,23 +285,23 @@ static void check_gemv(const Case *c, Kind kind) {
 
     poison(a, w->rows);
     poison(b, w->rows);
-    ref.gemv_f32(w, c->bias, x, first, w->rows, a); /* a part of the rows: the others keep their poison */
-    new.gemv_f32(w, c->bias, x, first, w->rows, b);
+    ref.gemv_f32[w->format](w, c->bias, x, first, w->rows, a); /* a part of the rows: the others keep their poison */
+    new.gemv_f32[w->format](w, c->bias, x, first, w->rows, b);
     assert_same("gemv_f32 outside", a, b, first);
     assert_close("gemv_f32", a + first, b + first, w->rows - first, sum_bound(w->channels));
     if (w->format != MATRIX_F16) {
         poison(a, w->rows);
         poison(b, w->rows);
-        ref.gemv_i8(w, c->bias, q, 0.037f, first, w->rows, a);
-        new.gemv_i8(w, c->bias, q, 0.037f, first, w->rows, b);
+        ref.gemv_i8[w->format](w, c->bias, q, 0.037f, first, w->rows, a);
+        new.gemv_i8[w->format](w, c->bias, q, 0.037f, first, w->rows, b);
         assert_same("gemv_i8", a, b, w->rows);
     }
     if (w->rows >= 1024) {
         snprintf(label, sizeof label, "gemv_f32 %s %ux%u", format_names[w->format], w->rows, w->channels);
-        BENCH(label, (size_t)w->rows * w->channels, new.gemv_f32(w, c->bias, x, 0, w->rows, b));
+        BENCH(label, (size_t)w->rows * w->channels, new.gemv_f32[w->format](w, c->bias, x, 0, w->rows, b));
         snprintf(label, sizeof label, "gemv_i8  %s %ux%u", format_names[w->format], w->rows, w->channels);
         if (w->format != MATRIX_F16)
-            BENCH(label, (size_t)w->rows * w->channels, new.gemv_i8(w, c->bias, q, 0.037f, 0, w->rows, b));
+            BENCH(label, (size_t)w->rows * w->channels, new.gemv_i8[w->format](w, c->bias, q, 0.037f, 0, w->rows, b));
     }
     free(x);
     free(a);

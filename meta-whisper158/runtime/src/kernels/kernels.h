@@ -45,18 +45,20 @@ typedef struct Matrix {
 typedef struct Kernels {
     const char *name;
 
+    /* Matrix products have one function for each format of the weights. */
+
     /* y[tile][row][TILE] = w x[tile][channel][TILE] + bias[row] (NULL: none), float activations.
-     * scratch: KERNELS_SCRATCH(channels) bytes, aligned to 64. */
-    void (*gemm_f32)(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch);
+     * scratch: kernels_scratch(rows, channels) bytes, aligned to 64. */
+    void (*gemm_f32[MATRIX_FORMATS])(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch);
 
     /* The same for int8 activations q with a scale for each frame, x = q x_scale[tile][TILE]; MATRIX_F16 is not allowed.
      * Exact: sum over groups, in order, of scale x (integer dot product), times x_scale, plus bias. */
-    void (*gemm_i8)(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
+    void (*gemm_i8[MATRIX_FORMATS])(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
                     void *scratch);
 
     /* One frame: y[row] for first <= row < last, both multiples of 4 (last may be rows). x[channels]. */
-    void (*gemv_f32)(const Matrix *w, const float *bias, const float *x, uint32_t first, uint32_t last, float *y);
-    void (*gemv_i8)(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
+    void (*gemv_f32[MATRIX_FORMATS])(const Matrix *w, const float *bias, const float *x, uint32_t first, uint32_t last, float *y);
+    void (*gemv_i8[MATRIX_FORMATS])(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
                     float *y);
 
     /* Row `row` of w as floats: out[channels]. */
@@ -87,8 +89,16 @@ typedef struct Kernels {
                    float *y, float *scratch);
 } Kernels;
 
-/* Bytes of scratch that the gemm functions need for matrices of so many channels. */
-#define KERNELS_SCRATCH(channels) ((size_t)(channels) * 4 * (sizeof(float) + sizeof(int8_t)))
+#define LUT_SCRATCH 32768u /* bytes of lut.c's tables */
+
+/* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: four unpacked rows
+ * (lanes.c), or tables and sums (lut.c). */
+static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
+    size_t unpacked = (size_t)channels * 4 * (sizeof(float) + sizeof(int8_t));
+    size_t looked_up = LUT_SCRATCH + (size_t)rows * TILE * (sizeof(int16_t) + sizeof(int32_t));
+
+    return unpacked > looked_up ? unpacked : looked_up;
+}
 
 /* Codes of rows first .. first+3 of a matrix that is not MATRIX_F16: out[4][channels], zero for rows beyond the last
  * (the vocabulary is no multiple of 4). Shared by the sets. */
@@ -113,5 +123,7 @@ int kernels_init(Kernels *out, uint32_t index);
 void kernels_init_ref(Kernels *k);
 void kernels_init_lanes(Kernels *k);      /* SIMD that every processor of the architecture has */
 void kernels_init_lanes_avx2(Kernels *k); /* x86 with AVX2, FMA and F16C */
+void kernels_init_lut(Kernels *k);        /* on top of kernels_init_lanes */
+void kernels_init_lut_avx2(Kernels *k);   /* on top of kernels_init_lanes_avx2 */
 
 #endif

@@ -42,7 +42,7 @@ void KERNELS_INIT(Kernels *k) {
 /* ------------------------------------------------------------------------------------------------ many frames */
 
 /* Rows first .. first+3 as floats, out[channel][4]: the codes alone, or times their scales where `scaled`. `out` has
- * KERNELS_SCRATCH(channels) bytes. Rows beyond the last become zero. */
+ * kernels_scratch bytes. Rows beyond the last become zero. */
 static void unpack4(const Matrix *w, uint32_t first, int scaled, float *out) {
     size_t n = w->channels;
     int8_t *codes = (int8_t *)(out + n * ROWS);
@@ -457,10 +457,12 @@ static void attend(const float *q, const float *k, const float *v, size_t stride
 
 void KERNELS_INIT(Kernels *k) {
     k->name = LANES_NAME;
-    k->gemm_f32 = gemm_f32;
-    k->gemm_i8 = gemm_i8;
-    k->gemv_f32 = gemv_f32;
-    k->gemv_i8 = gemv_i8;
+    for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
+        k->gemm_f32[f] = gemm_f32;
+        k->gemm_i8[f] = gemm_i8;
+        k->gemv_f32[f] = gemv_f32;
+        k->gemv_i8[f] = gemv_i8;
+    }
     k->quantise_tile = quantise_tile;
     k->norm_tile = norm_tile;
     k->gelu = gelu;

@@ -294,10 +294,6 @@ static void attend(const float *q, const float *k, const float *v, size_t stride
 void kernels_init_ref(Kernels *k) {
     *k = (Kernels){
         .name = "ref",
-        .gemm_f32 = gemm_f32,
-        .gemm_i8 = gemm_i8,
-        .gemv_f32 = gemv_f32,
-        .gemv_i8 = gemv_i8,
         .dequantise_row = dequantise_row,
         .quantise_tile = quantise_tile,
         .quantise = quantise,
@@ -307,4 +303,10 @@ void kernels_init_ref(Kernels *k) {
         .attend_tile = attend_tile,
         .attend = attend,
     };
+    for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
+        k->gemm_f32[f] = gemm_f32;
+        k->gemm_i8[f] = gemm_i8;
+        k->gemv_f32[f] = gemv_f32;
+        k->gemv_i8[f] = gemv_i8;
+    }
 }

@@ -10,7 +10,7 @@
 
 typedef struct Set {
     int (*runs_here)(void);
-    void (*init)(Kernels *k);
+    void (*init[2])(Kernels *k); /* one after the other, on top of the reference */
 } Set;
 
 static int always(void) {
@@ -26,12 +26,12 @@ static int has_avx2(void) {
 
 /* From the plainest to the best. */
 static const Set sets[] = {
-    {always, kernels_init_ref},
+    {always, {kernels_init_ref}},
 #if defined(__x86_64__) || defined(__aarch64__)
-    {always, kernels_init_lanes},
+    {always, {kernels_init_lanes, kernels_init_lut}},
 #endif
 #if defined(__x86_64__)
-    {has_avx2, kernels_init_lanes_avx2},
+    {has_avx2, {kernels_init_lanes_avx2, kernels_init_lut_avx2}},
 #endif
 };
 
@@ -41,7 +41,8 @@ int kernels_init(Kernels *out, uint32_t index) {
             continue;
         if (index-- == 0) {
             kernels_init_ref(out);
-            sets[i].init(out);
+            for (size_t j = 0; j < sizeof sets[i].init / sizeof *sets[i].init && sets[i].init[j]; j++)
+                sets[i].init[j](out);
             return 0;
         }
     }

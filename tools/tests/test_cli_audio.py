@@ -72,7 +72,6 @@ def heard(cli: Cli, golden: Path, *arguments: str | Path, **options: Any) -> dic
         ("a.rf64", "PCM_16"),
         ("a.aiff", "PCM_16"),
         ("a.au", "PCM_16"),
-        ("a.caf", "PCM_16"),
     ],
 )
 def test_container_and_depth_do_not_matter(

@@ -43,12 +43,15 @@ class Variant:
         return BUILD / self.name
 
 
+# What is only built to be tested must not even give a warning.
+TESTED = ("-Dtests=true", "-Dwerror=true")
+
 NATIVE = Variant("native", "for this machine", ("-Dbuildtype=release",))
 ASAN = Variant(
     "asan",
     "with sanitizers",
     (
-        *("-Dtests=true", "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
+        *(*TESTED, "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
         "-Dc_args=-fno-omit-frame-pointer -fno-sanitize-recover=all",
     ),
     patience=10,
@@ -57,7 +60,7 @@ FUZZ = Variant("fuzz", "for fuzzing", ("-Dfuzz=true",), compiler="clang", debian
 AARCH64 = Variant(
     "aarch64",
     "for aarch64",
-    ("-Dbuildtype=release", "-Dtests=true"),
+    (*TESTED, "-Dbuildtype=release"),
     compiler="aarch64-linux-gnu-gcc",
     debian=("native", "cross"),
     cross=True,

@@ -119,11 +119,14 @@ static inline float f16_to_f32(uint16_t h) {
 /* Fills *out with set `index` of those that this processor runs, from the reference (0) to the best; -ENOENT beyond. */
 int kernels_init(Kernels *out, uint32_t index);
 
-/* The sets; each fills all that it has. */
+/* The sets' parts; each fills all that it has. */
 void kernels_init_ref(Kernels *k);
 void kernels_init_lanes(Kernels *k);      /* SIMD that every processor of the architecture has */
 void kernels_init_lanes_avx2(Kernels *k); /* x86 with AVX2, FMA and F16C */
-void kernels_init_lut(Kernels *k);        /* on top of kernels_init_lanes */
-void kernels_init_lut_avx2(Kernels *k);   /* on top of kernels_init_lanes_avx2 */
+/* On top of them: what is better done in another way. */
+void kernels_init_lut(Kernels *k);
+void kernels_init_lut_avx2(Kernels *k);
+void kernels_init_gemv(Kernels *k);
+void kernels_init_gemv_avx2(Kernels *k);
 
 #endif

@@ -10,7 +10,7 @@
 
 typedef struct Set {
     int (*runs_here)(void);
-    void (*init[2])(Kernels *k); /* one after the other, on top of the reference */
+    void (*init[3])(Kernels *k); /* one after the other, on top of the reference */
 } Set;
 
 static int always(void) {
@@ -28,10 +28,10 @@ static int has_avx2(void) {
 static const Set sets[] = {
     {always, {kernels_init_ref}},
 #if defined(__x86_64__) || defined(__aarch64__)
-    {always, {kernels_init_lanes, kernels_init_lut}},
+    {always, {kernels_init_lanes, kernels_init_lut, kernels_init_gemv}},
 #endif
 #if defined(__x86_64__)
-    {has_avx2, {kernels_init_lanes_avx2, kernels_init_lut_avx2}},
+    {has_avx2, {kernels_init_lanes_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2}},
 #endif
 };
 

@@ -136,7 +136,7 @@ def test_t158(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 def test_a_variant_is_one_line(checkpoint: Checkpoint, tmp_path: Path) -> None:
     coding = Coding(Dtype.T158, Packing.T4, group=32)
-    read = packed(checkpoint, Format("t158-t4", coding, coding, Coding(Dtype.I8), activation_bits=8), tmp_path)
+    read = packed(checkpoint, Format("t158-t4", coding, coding, coding, Coding(Dtype.I8), activation_bits=8), tmp_path)
     section = read.sections["decoder.blocks.1.mlp.2.weight"]
     assert (section.packing, section.group) == (Packing.T4, 32)
 

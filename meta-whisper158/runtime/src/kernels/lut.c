@@ -78,21 +78,29 @@ static inline void build_table(const int8_t *q, uint32_t first, uint32_t channel
     }
 }
 
+/* Where in a table the entry of byte `i` of `indices` begins: one shift and one mask give the byte times its size. */
+#define ENTRY (TILE * sizeof(int16_t))
+#define ENTRY_SHIFT 5
+#define OFFSET(indices, i) (((i) == 0 ? (indices) << ENTRY_SHIFT : (indices) >> (8 * (i)-ENTRY_SHIFT)) & 255 * ENTRY)
+_Static_assert(ENTRY == 1 << ENTRY_SHIFT, "the size of an entry");
+
 /* sums[row][TILE] += what each row's bytes of this pass look up. */
 #define LOOK_UP(NAME, BYTES, SUMS, WORD)                                                                               \
     static inline void NAME(const uint8_t *bytes, uint32_t rows, const int16_t *tables, int16_t *sums) {               \
         for (uint32_t row = 0; row < rows; row++) {                                                                    \
-            WORD indices;                                                                                              \
+            WORD word;                                                                                                 \
+            uint64_t indices;                                                                                          \
             v16 sum[PARTS];                                                                                            \
                                                                                                                        \
-            memcpy(&indices, bytes + row * sizeof indices, sizeof indices);                                            \
+            memcpy(&word, bytes + row * sizeof word, sizeof word);                                                     \
+            indices = word;                                                                                            \
             for (uint32_t part = 0; part < PARTS; part++)                                                              \
                 sum[part] = ((const v16 *)sums)[row * PARTS + part];                                                   \
-            for (uint32_t i = 0; i < BYTES; i++) {                                                                     \
-                const v16 *entry = (const v16 *)(tables + i * SUMS * TILE) + (indices >> (8 * i) & 255) * PARTS;       \
+            _Pragma("GCC unroll 8") for (uint32_t i = 0; i < BYTES; i++) {                                             \
+                const char *entry = (const char *)tables + i * SUMS * ENTRY + OFFSET(indices, i);                      \
                                                                                                                        \
                 for (uint32_t part = 0; part < PARTS; part++)                                                          \
-                    sum[part] += entry[part];                                                                          \
+                    sum[part] += ((const v16 *)(const void *)entry)[part];                                             \
             }                                                                                                          \
             for (uint32_t part = 0; part < PARTS; part++)                                                              \
                 ((v16 *)sums)[row * PARTS + part] = sum[part];                                                         \

@@ -16,15 +16,13 @@
 #include <sndfile.h>
 
 #include "report.h"
+#include "whisper158.h"
 
 enum {
     BLOCK = 16384, /* samples, all channels together, that are read at a time */
     MIN_RATE = 1000,
     MAX_RATE = 1000000, /* between them libsamplerate's ratios (1/256 to 256) suffice */
 };
-
-/* Full scale is 1, but there are files of floats in the range of integers. What is beyond 32 bits is no sound. */
-static const float MAX_SAMPLE = 2147483648.0f;
 
 typedef struct Decoder {
     SNDFILE *file;
@@ -102,7 +100,7 @@ static int mix_down(Decoder *d, size_t frames) {
         for (size_t c = 0; c < channels; c++) {
             const float x = d->block[i * channels + c];
 
-            if (!(fabsf(x) <= MAX_SAMPLE))
+            if (!(fabsf(x) <= WHISPER158_MAX_SAMPLE))
                 return fail_sample(d, x, d->frames + (sf_count_t)i);
             sum += x;
         }

@@ -62,6 +62,7 @@ extern "C" {
 #define WHISPER158_FRAMES_PER_SECOND 50
 #define WHISPER158_WINDOW_SECONDS 30
 #define WHISPER158_MAX_THREADS 64
+#define WHISPER158_MAX_SAMPLE 2147483648.0f /* full scale is 1, but there are floats in the range of integers */
 
 typedef struct whisper158_model whisper158_model;
 typedef struct whisper158_context whisper158_context;
@@ -213,7 +214,7 @@ typedef int (*whisper158_segment_fn)(void *user, const whisper158_segment *segme
  * a window's tokens are limited by its duration, endless repetition is stopped, and a window of digital silence is
  * passed over without a look.
  * `segment` is called in order of time, in the calling thread; non-zero stops with -ECANCELED. Samples that are not
- * finite are refused with -EINVAL before anything is computed.
+ * numbers, or beyond WHISPER158_MAX_SAMPLE, are refused with -EINVAL before anything is computed.
  * Returns 0, also when nothing was said.
  */
 WHISPER158_API int whisper158_transcribe(whisper158_context *context, const float *samples, size_t count,

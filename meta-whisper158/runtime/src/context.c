@@ -114,6 +114,14 @@ static bool all_finite(const float *x, size_t n) {
     return true;
 }
 
+int context_check_samples(const float *samples, size_t count, whisper158_error *error) {
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(samples[i]) <= WHISPER158_MAX_SAMPLE)) /* so that NaN is not */
+            return w158_fail(error, -EINVAL, "sample %zu (at %.2f s) is %g, and no sound", i,
+                             (double)i / WHISPER158_SAMPLE_RATE, (double)samples[i]);
+    return 0;
+}
+
 const float *context_listen(whisper158_context *c, const float *mel, uint32_t frames) {
     const float *encoded = encoder_run(c->encoder, mel, frames);
 
@@ -124,11 +132,13 @@ const float *context_listen(whisper158_context *c, const float *mel, uint32_t fr
 int whisper158_mel(whisper158_context *c, const float *samples, size_t count, uint32_t columns, float *out,
                    whisper158_error *error) {
     float loudest;
+    int r;
 
     if (!c || !out || (!samples && count) || columns == 0)
         return w158_fail(error, -EINVAL, "whisper158_mel needs samples, at least one column and a place for the result");
-    if (!all_finite(samples, count))
-        return w158_fail(error, -EINVAL, "the audio holds samples that are not numbers");
+    r = context_check_samples(samples, count, error);
+    if (r < 0)
+        return r;
     loudest = mel_log_power(c->mel, c->pool, samples, count, 0, columns, out, columns);
     mel_scale(out, (size_t)c->model->info.n_mels * columns, loudest);
     return 0;

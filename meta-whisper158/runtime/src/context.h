@@ -22,6 +22,9 @@ struct whisper158_context {
     whisper158_timings timings;
 };
 
+/* -EINVAL with a sentence that names the first sample that is no number, or beyond WHISPER158_MAX_SAMPLE; else 0. */
+int context_check_samples(const float *samples, size_t count, whisper158_error *error);
+
 /* Encoder and cross-attention over mel[n_mels][2 x frames]. Return: the encoder's output, or NULL when it is not finite. */
 const float *context_listen(whisper158_context *context, const float *mel, uint32_t frames);
 

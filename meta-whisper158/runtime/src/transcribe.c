@@ -363,11 +363,7 @@ static int check(const Transcription *t) {
                          t->options->audio_context, info->n_audio_ctx);
     if (t->options->task == WHISPER158_TRANSLATE && info->n_languages == 0)
         return w158_fail(t->error, -EINVAL, "an English-only model cannot translate");
-    for (size_t i = 0; i < t->count; i++)
-        if (!isfinite(t->samples[i]))
-            return w158_fail(t->error, -EINVAL, "sample %zu (at %.2f s) is not a finite number", i,
-                             (double)i / WHISPER158_SAMPLE_RATE);
-    return 0;
+    return context_check_samples(t->samples, t->count, t->error);
 }
 
 static int report_progress(const Transcription *t, size_t column) {

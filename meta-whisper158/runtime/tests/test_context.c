@@ -266,7 +266,9 @@ static void check_misuse(void) {
     expect(whisper158_decode(context, &fine, 1, NULL, &e), -ENOSPC, &e, "fit");
     assert(whisper158_decode_rewind(context, info.n_text_ctx + 1) == -EINVAL);
     bad[7] = NAN;
-    expect(whisper158_mel(context, bad, 400, 1, column, &e), -EINVAL, &e, "not numbers");
+    expect(whisper158_mel(context, bad, 400, 1, column, &e), -EINVAL, &e, "sample 7");
+    expect(whisper158_transcribe(context, bad, 400, NULL, NULL, NULL, &e), -EINVAL, &e, "sample 7");
+    bad[7] = 1e38f;
     expect(whisper158_transcribe(context, bad, 400, NULL, NULL, NULL, &e), -EINVAL, &e, "sample 7");
     bad[7] = 0;
     assert(whisper158_transcribe(context, bad, 400, NULL, NULL, NULL, &e) == 0); /* silence */

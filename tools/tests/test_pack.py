@@ -118,6 +118,10 @@ def matrices(checkpoint: Checkpoint) -> dict[str, Array]:
 def test_q8(checkpoint: Checkpoint, tmp_path: Path) -> None:
     read = packed(checkpoint, FORMATS["q8"], tmp_path)
     for name, tensor in matrices(checkpoint).items():
+        values = name.startswith("encoder") and name.endswith((".value.weight", ".out.weight"))
+        if values or (name.startswith("decoder") and ".mlp." in name):
+            assert np.array_equal(read.array(name), tensor.astype(np.float16)), name
+            continue
         group = FORMATS["q8"].coding(name).group
         assert read.sections[name].dtype == Dtype.I8 and read.sections[name].group == group
         step = np.repeat(read.array(f"{name}.scale"), group, axis=1)
@@ -136,7 +140,7 @@ def test_t158(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 def test_a_variant_is_one_line(checkpoint: Checkpoint, tmp_path: Path) -> None:
     coding = Coding(Dtype.T158, Packing.T4, group=32)
-    read = packed(checkpoint, Format("t158-t4", coding, coding, coding, Coding(Dtype.I8), activation_bits=8), tmp_path)
+    read = packed(checkpoint, Format("t158-t4", coding, coding, Coding(Dtype.I8), activation_bits=8), tmp_path)
     section = read.sections["decoder.blocks.1.mlp.2.weight"]
     assert (section.packing, section.group) == (Packing.T4, 32)
 
@@ -160,7 +164,7 @@ def test_weights_that_are_no_numbers(form: Format, name: str, checkpoint: Checkp
 
 
 def test_weights_beyond_a_half(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    name = "decoder.blocks.1.mlp.2.weight"
+    name = "decoder.blocks.1.attn.out.weight"
     large = broken(checkpoint, name, -70000)
     with pytest.raises(UserError, match=f"golden: tensor {name} reaches 70000, beyond the 65504"):
         pack(large, FORMATS["f16"], tmp_path / "a.w158")

@@ -27,8 +27,8 @@ Array = npt.NDArray[Any]
 MAX_INITIAL_TIMESTAMP = 50  # steps of 0.02 s: Whisper's one second
 HEAD = "decoder.token_embedding.weight"
 
-# What the encoder's attention says, and the decoder's MLPs: where rounding to 8 bits changes the most texts. With 16 here,
-# tiny.en-q8 says 1 of 92 clips otherwise than its parent, with 8 everywhere but in the head 5 (test_oracle.py counts).
+# What the encoder's attention says, and the decoder's MLPs: where rounding to 8 bits changes the most texts. With 16
+# here, tiny.en-q8 says 1 of 92 clips otherwise than its parent, with 8 there too it is 5 (test_oracle.py counts).
 SENSITIVE = re.compile(r"encoder\..*\.attn\.(value|out)\.weight|decoder\..*\.mlp\.[02]\.weight")
 
 

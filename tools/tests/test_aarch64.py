@@ -19,9 +19,9 @@ def test_real_weights_hear_real_words(sounds: tuple[Clip, ...], model: Callable[
     clip = next(clip for clip in sounds if clip.id == "agent-loginok")
     needs.debian("cross")
     program = runtime.build(runtime.AARCH64) / "cli" / "whisper158"
-    emulator = ["qemu-aarch64", "-cpu", sysroot.EMULATED_CPU, "-L", sysroot.sysroot()]
+    emulator: list[str | Path] = ["qemu-aarch64", "-cpu", sysroot.EMULATED_CPU, "-L", sysroot.sysroot()]
     # Three seconds of context: emulated, the encoder's floats are a hundred times slower than on the machine itself.
-    options = ["--model", model("tiny.en-q8"), "--threads", "1", "--audio-context", "150"]
+    options: list[str | Path] = ["--model", model("tiny.en-q8"), "--threads", "1", "--audio-context", "150"]
     result = subprocess.run([*emulator, program, "transcribe", *options, clip.path], capture_output=True, timeout=800)
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout.decode() == "Agent, logged in.\n"

@@ -37,7 +37,7 @@ def check() -> bool:
 
 def test(expression: str = "", fast: bool = False) -> bool:
     """Everything; or with `expression`, the Python tests that match it. Returns whether all is well."""
-    needs.debian("check", "native", "cross", "fuzz", "speech")
+    needs.debian("check", "native", "cross", "fuzz", "speech", "tests")
     needs.python("dev")
     if expression:
         return run_stages([Stage("Python tests", lambda: pytest("-k", expression))])

@@ -34,6 +34,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "fuzz": ("clang", "libclang-rt-14-dev"),
     "speech": ("flite",),
     "check": ("git", "libmagic1", "shellcheck"),
+    "tests": ("mount",),
 }
 
 # Groups of Python packages ([dependency-groups] in pyproject.toml), and which of them must come before.

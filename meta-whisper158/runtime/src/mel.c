@@ -20,8 +20,8 @@
 
 #define WINDOW 400u
 #define HOP 160u
-#define BINS (WINDOW / 2 + 1)
 #define HALF (WINDOW / 2)
+_Static_assert(MEL_BINS == HALF + 1, "a real transform of WINDOW samples");
 #define CHUNK 8u /* tiles of columns to a work item */
 
 typedef struct Band {
@@ -30,11 +30,11 @@ typedef struct Band {
 
 /* One worker's tile of columns. */
 typedef struct Scratch {
-    float even[BINS][TILE], odd[BINS][TILE], power[BINS][TILE];
+    float even[MEL_BINS][TILE], odd[MEL_BINS][TILE], power[MEL_BINS][TILE];
 } Scratch;
 
 struct Mel {
-    const float *filters; /* [n_mels][BINS] */
+    const float *filters; /* [n_mels][MEL_BINS] */
     uint32_t n_mels;
     uint32_t threads;
     Band *bands; /* [n_mels] */
@@ -72,10 +72,10 @@ int mel_new(Mel **out, const float *filters, uint32_t n_mels, uint32_t threads) 
         mel->sine[i] = (float)sin(turn * i / WINDOW);
     }
     for (uint32_t m = 0; m < n_mels; m++) {
-        const float *filter = filters + (size_t)m * BINS;
+        const float *filter = filters + (size_t)m * MEL_BINS;
         Band *band = &mel->bands[m];
 
-        band->last = BINS;
+        band->last = MEL_BINS;
         while (band->last > 0 && filter[band->last - 1] == 0)
             band->last--;
         while (band->first < band->last && filter[band->first] == 0)
@@ -122,11 +122,11 @@ static void fold(const Job *job, size_t column, Scratch *s) {
 }
 
 static void power_spectrum(const Mel *mel, Scratch *s) {
-    for (uint32_t k = 0; k < BINS; k++) {
+    for (uint32_t k = 0; k < MEL_BINS; k++) {
         float re[TILE] = {0}, im[TILE] = {0};
         uint32_t angle = 0; /* k n modulo one turn */
 
-        for (uint32_t n = 0; n < BINS; n++) {
+        for (uint32_t n = 0; n < MEL_BINS; n++) {
             float c = mel->cosine[angle], d = mel->sine[angle];
 
             for (uint32_t l = 0; l < TILE; l++) {
@@ -154,7 +154,7 @@ static float mel_tile(const Job *job, size_t column, Scratch *s) {
 
         for (uint32_t k = mel->bands[m].first; k < mel->bands[m].last; k++)
             for (uint32_t l = 0; l < TILE; l++)
-                sum[l] += mel->filters[(size_t)m * BINS + k] * s->power[k][l];
+                sum[l] += mel->filters[(size_t)m * MEL_BINS + k] * s->power[k][l];
         for (uint32_t l = 0; l < wanted; l++) {
             float value = log10f(sum[l] > 1e-10f ? sum[l] : 1e-10f);
 

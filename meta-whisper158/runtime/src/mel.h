@@ -8,9 +8,11 @@
 
 #include "pool.h"
 
+#define MEL_BINS 201u /* of a transform of 400 samples */
+
 typedef struct Mel Mel;
 
-/* `filters`: [n_mels][201], must outlive the object. */
+/* `filters`: [n_mels][MEL_BINS], must outlive the object. */
 int mel_new(Mel **out, const float *filters, uint32_t n_mels, uint32_t threads);
 Mel *mel_free(Mel *mel);
 

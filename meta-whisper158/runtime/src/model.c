@@ -7,6 +7,7 @@
 #include "model.h"
 
 #include "error.h"
+#include "mel.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -14,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MEL_BINS 201u
 
 /* What binding needs at hand; `result` stays at the first failure, so callers need not look after every line. */
 typedef struct Binder {
@@ -230,7 +229,7 @@ static void bind_config(Binder *b, whisper158_model_info *info) {
         .n_sections = b->blob->n_sections,
         .file_size = b->blob->size,
     };
-    if (!in_range(b, "n_audio_ctx", info->n_audio_ctx, 4, 1500) || !in_range(b, "n_text_ctx", info->n_text_ctx, 4, 448) ||
+    if (!in_range(b, "n_audio_ctx", info->n_audio_ctx, 4, 1500) || !in_range(b, "n_text_ctx", info->n_text_ctx, 4, MAX_TEXT_CTX) ||
         !in_range(b, "n_audio_state", info->n_audio_state, 32, 2048) ||
         !in_range(b, "n_text_state", info->n_text_state, info->n_audio_state, info->n_audio_state) ||
         !in_range(b, "n_audio_head", info->n_audio_head, 1, 64) || !in_range(b, "n_text_head", info->n_text_head, 1, 64) ||

@@ -7,6 +7,8 @@
 #include "kernels/kernels.h"
 #include "whisper158.h"
 
+#define MAX_TEXT_CTX 448u /* n_text_ctx at most */
+
 /* Every pointer leads into the blob's mapping. d is n_audio_state or n_text_state, which are equal. */
 
 typedef struct Linear {
@@ -62,7 +64,7 @@ struct whisper158_model {
     const char *vocab_bytes;
     uint32_t n_words;
 
-    const float *mel_filters; /* [n_mels][201] */
+    const float *mel_filters; /* [n_mels][MEL_BINS] */
     const char *provenance;
     size_t provenance_size;
 

@@ -15,7 +15,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "clock.h"
 
 typedef struct Worker {
     Pool *pool;
@@ -142,12 +143,6 @@ Pool *pool_free(Pool *pool) {
 
 uint32_t pool_threads(const Pool *pool) {
     return pool->threads;
-}
-
-static double clock_seconds(clockid_t clock) {
-    struct timespec t;
-
-    return clock_gettime(clock, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
 }
 
 double pool_cpu_seconds(const Pool *pool) {

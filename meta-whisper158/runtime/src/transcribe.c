@@ -8,8 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "context.h"
 #include "error.h"
 #include "sample.h"
@@ -17,15 +17,15 @@
 
 #define HOP (WHISPER158_SAMPLE_RATE / WHISPER158_COLUMNS_PER_SECOND)
 #define COLUMNS_PER_FRAME (WHISPER158_COLUMNS_PER_SECOND / WHISPER158_FRAMES_PER_SECOND)
+#define REACHING_COLUMNS 2     /* behind the audio's end, whose transforms begin before it */
 #define SILENCE (1.0f / 65536) /* half a step of 16-bit audio */
-#define MAX_TOKENS 448u        /* n_text_ctx at most */
 
 /* Tokens that so much audio can hold at most: beyond any speech, short of a decoder that runs on for its own sake. */
 #define TOKENS_PER_SECOND 16u
 #define TOKENS_PER_WINDOW 16u
 
 typedef struct Tokens {
-    uint32_t at[MAX_TOKENS];
+    uint32_t at[MAX_TEXT_CTX];
     size_t n;
 } Tokens;
 
@@ -43,7 +43,7 @@ typedef struct Transcription {
     size_t count;
     size_t columns;        /* of the audio */
     size_t window_columns; /* of a window */
-    float loudest;         /* of the whole audio, as the log-mel scaling wants it */
+    float loudest;         /* column of the whole audio, those behind its end included that reach into it: the scale */
     bool timestamps;
     uint32_t language; /* index */
     bool language_known;
@@ -53,22 +53,16 @@ typedef struct Transcription {
     whisper158_error *error;
 } Transcription;
 
-static double wall_seconds(void) {
-    struct timespec t;
-
-    return clock_gettime(CLOCK_MONOTONIC, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
-}
-
 typedef struct Stopwatch {
     double wall, cpu;
 } Stopwatch;
 
 static Stopwatch start(const Transcription *t) {
-    return (Stopwatch){wall_seconds(), pool_cpu_seconds(t->c->pool)};
+    return (Stopwatch){clock_seconds(CLOCK_MONOTONIC), pool_cpu_seconds(t->c->pool)};
 }
 
 static void stop(const Transcription *t, Stopwatch since, double *wall, double *cpu) {
-    *wall += wall_seconds() - since.wall;
+    *wall += clock_seconds(CLOCK_MONOTONIC) - since.wall;
     *cpu += pool_cpu_seconds(t->c->pool) - since.cpu;
 }
 
@@ -77,6 +71,10 @@ static size_t smaller(size_t a, size_t b) {
 }
 
 /* ------------------------------------------------------------------------------------------------------ window */
+
+static bool is_one_window(const Transcription *t) {
+    return t->columns <= t->window_columns;
+}
 
 static bool is_silent(const Transcription *t, size_t column, size_t columns) {
     size_t end = smaller((column + columns) * HOP, t->count);
@@ -94,8 +92,11 @@ static bool is_silent(const Transcription *t, size_t column, size_t columns) {
 static void window_mel(Transcription *t, size_t column, size_t columns) {
     whisper158_context *c = t->c;
     Stopwatch since = start(t);
+    float loudest =
+        mel_log_power(c->mel, c->pool, t->samples, t->count, column, columns, c->window, t->window_columns);
 
-    (void)mel_log_power(c->mel, c->pool, t->samples, t->count, column, columns, c->window, t->window_columns);
+    if (is_one_window(t))
+        t->loudest = fmaxf(loudest, mel_loudest(c->mel, c->pool, t->samples, t->count, columns, REACHING_COLUMNS));
     for (uint32_t m = 0; m < c->model->info.n_mels; m++) {
         float *band = c->window + m * t->window_columns;
 
@@ -105,11 +106,11 @@ static void window_mel(Transcription *t, size_t column, size_t columns) {
     stop(t, since, &c->timings.mel, &c->timings.mel_cpu);
 }
 
-/* Whisper scales by the loudest column of all the audio, those included that only reach into its end. */
+/* Of audio longer than a window; window_mel sees all of a shorter one. */
 static void find_loudest(Transcription *t) {
     Stopwatch since = start(t);
 
-    t->loudest = mel_loudest(t->c->mel, t->c->pool, t->samples, t->count, 0, t->columns + 2);
+    t->loudest = mel_loudest(t->c->mel, t->c->pool, t->samples, t->count, 0, t->columns + REACHING_COLUMNS);
     stop(t, since, &t->c->timings.mel, &t->c->timings.mel_cpu);
 }
 
@@ -149,7 +150,7 @@ static void detect_language(Transcription *t) {
 }
 
 static void push(Tokens *tokens, uint32_t token) {
-    if (tokens->n < MAX_TOKENS)
+    if (tokens->n < MAX_TEXT_CTX)
         tokens->at[tokens->n++] = token;
 }
 
@@ -201,6 +202,7 @@ static int decode_window(Transcription *t, size_t columns, Said *said) {
     for (size_t i = 0; i < limit; i++) {
         uint32_t token;
         double logprob;
+        size_t once;
 
         if (sample_greedy(model, t->timestamps, said->tokens.at, said->tokens.n, t->c->logits, &token, &logprob) < 0)
             return overflowed(t);
@@ -208,8 +210,9 @@ static int decode_window(Transcription *t, size_t columns, Said *said) {
         if (token == d->eot)
             break;
         push(&said->tokens, token);
-        if (sample_repetition(model, said->tokens.at, said->tokens.n) > 0) {
-            said->tokens.n = sample_repetition(model, said->tokens.at, said->tokens.n);
+        once = sample_repetition(model, said->tokens.at, said->tokens.n);
+        if (once > 0) {
+            said->tokens.n = once;
             said->repetition = true;
             break;
         }
@@ -298,9 +301,9 @@ static int emit_window(Transcription *t, const Said *said, size_t column, size_t
             return r;
     }
     for (size_t i = 0; i < kept.n; i++) {
-        if (t->previous.n == MAX_TOKENS) { /* make_prompt looks at the last ones only */
-            memmove(t->previous.at, t->previous.at + MAX_TOKENS / 2, MAX_TOKENS / 2 * sizeof *t->previous.at);
-            t->previous.n = MAX_TOKENS / 2;
+        if (t->previous.n == MAX_TEXT_CTX) { /* make_prompt looks at the last ones only */
+            memmove(t->previous.at, t->previous.at + MAX_TEXT_CTX / 2, MAX_TEXT_CTX / 2 * sizeof *t->previous.at);
+            t->previous.n = MAX_TEXT_CTX / 2;
         }
         push(&t->previous, kept.at[i]);
     }
@@ -394,8 +397,8 @@ int whisper158_transcribe(whisper158_context *context, const float *samples, siz
     t.window_columns = (size_t)frames * COLUMNS_PER_FRAME;
     t.columns = count / HOP;
     t.timestamps = t.options->timestamps == WHISPER158_TIMESTAMPS_ON ||
-                   (t.options->timestamps == WHISPER158_TIMESTAMPS_AUTO && t.columns > t.window_columns);
-    if (t.columns > 0)
+                   (t.options->timestamps == WHISPER158_TIMESTAMPS_AUTO && !is_one_window(&t));
+    if (!is_one_window(&t))
         find_loudest(&t);
     for (size_t column = 0, advance; column < t.columns; column += advance) {
         r = transcribe_window(&t, column, &advance);

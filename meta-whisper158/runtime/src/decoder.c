@@ -44,15 +44,14 @@ struct Decoder {
 typedef struct Listen {
     Decoder *decoder;
     const float *encoded;
-    size_t n_tiles, chunks;
+    size_t n_chunks;
 } Listen;
 
 static void listen_chunk(void *arg, size_t item, uint32_t worker) {
     const Listen *job = arg;
     Decoder *d = job->decoder;
-    size_t layer = item / job->chunks, tile = item % job->chunks * CHUNK_TILES;
-    size_t n = job->n_tiles - tile < CHUNK_TILES ? job->n_tiles - tile : CHUNK_TILES;
-    size_t at = tile * d->model->info.n_text_state * TILE;
+    size_t layer = item / job->n_chunks, chunk = item % job->n_chunks, n = chunk_tiles(d->frames, chunk);
+    size_t at = chunk * CHUNK_TILES * d->model->info.n_text_state * TILE;
     const Attention *cross = &d->model->decoder[layer].cross;
     uint32_t bits = d->model->info.activation_bits;
 
@@ -61,11 +60,11 @@ static void listen_chunk(void *arg, size_t item, uint32_t worker) {
 }
 
 void decoder_listen(Decoder *d, const float *encoded, uint32_t frames) {
-    Listen job = {d, encoded, tiles(frames), (tiles(frames) + CHUNK_TILES - 1) / CHUNK_TILES};
+    Listen job = {d, encoded, chunks(frames)};
 
     d->frames = frames;
     d->length = 0;
-    pool_run(d->pool, listen_chunk, &job, job.chunks * d->model->info.n_text_layer);
+    pool_run(d->pool, listen_chunk, &job, job.n_chunks * d->model->info.n_text_layer);
 }
 
 uint32_t decoder_frames(const Decoder *d) {

@@ -71,12 +71,6 @@ void linear_tiles(const Kernels *k, uint32_t activation_bits, const Linear *laye
     k->gemm_i8[layer->weight.format](&layer->weight, layer->bias, s->q, s->q_scale, n_tiles, y, s->gemm);
 }
 
-static size_t chunk_tiles(const Encoder *e, size_t chunk) {
-    size_t rest = tiles(e->frames) - chunk * CHUNK_TILES;
-
-    return rest < CHUNK_TILES ? rest : CHUNK_TILES;
-}
-
 static void norm_chunk(const Encoder *e, const Norm *norm, const float *x, size_t n_tiles, float *y) {
     size_t step = (size_t)e->model->info.n_audio_state * TILE;
 
@@ -156,7 +150,7 @@ static void stem_chunk(void *arg, size_t chunk, uint32_t worker) {
     Encoder *e = arg;
     Worker *w = &e->workers[worker];
     uint32_t d = e->model->info.n_audio_state;
-    size_t n_tiles = chunk_tiles(e, chunk), first_frame = chunk * CHUNK_FRAMES;
+    size_t n_tiles = chunk_tiles(e->frames, chunk), first_frame = chunk * CHUNK_FRAMES;
 
     first_convolution(e, 2 * (ptrdiff_t)first_frame - 1, 2 * n_tiles + 1, w);
     for (size_t t = 0; t < n_tiles; t++) {
@@ -176,7 +170,7 @@ static void project_chunk(void *arg, size_t chunk, uint32_t worker) {
     Encoder *e = arg;
     Worker *w = &e->workers[worker];
     const Attention *attn = &e->block->attn;
-    size_t n = chunk_tiles(e, chunk), at = chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
+    size_t n = chunk_tiles(e->frames, chunk), at = chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
 
     norm_chunk(e, &attn->norm, e->x + at, n, w->normed);
     linear(e, &attn->query, w->normed, n, e->query + at, w);
@@ -190,7 +184,7 @@ static void mix_chunk(void *arg, size_t chunk, uint32_t worker) {
     Worker *w = &e->workers[worker];
     const EncoderBlock *block = e->block;
     uint32_t d = e->model->info.n_audio_state, heads = e->model->info.n_audio_head, head_channels = d / heads;
-    size_t step = (size_t)d * TILE, n = chunk_tiles(e, chunk), at = chunk * CHUNK_TILES * step;
+    size_t step = (size_t)d * TILE, n = chunk_tiles(e->frames, chunk), at = chunk * CHUNK_TILES * step;
     float *x = e->x + at;
 
     for (size_t t = 0; t < n; t++)
@@ -215,21 +209,21 @@ static void last_norm_chunk(void *arg, size_t chunk, uint32_t worker) {
     float *x = e->x + chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
 
     (void)worker;
-    norm_chunk(e, &e->model->encoder_norm, x, chunk_tiles(e, chunk), x);
+    norm_chunk(e, &e->model->encoder_norm, x, chunk_tiles(e->frames, chunk), x);
 }
 
 const float *encoder_run(Encoder *e, const float *mel, uint32_t frames) {
-    size_t chunks = (tiles(frames) + CHUNK_TILES - 1) / CHUNK_TILES;
+    size_t n_chunks = chunks(frames);
 
     e->mel = mel;
     e->frames = frames;
-    pool_run(e->pool, stem_chunk, e, chunks);
+    pool_run(e->pool, stem_chunk, e, n_chunks);
     for (uint32_t i = 0; i < e->model->info.n_audio_layer; i++) {
         e->block = &e->model->encoder[i];
-        pool_run(e->pool, project_chunk, e, chunks);
-        pool_run(e->pool, mix_chunk, e, chunks);
+        pool_run(e->pool, project_chunk, e, n_chunks);
+        pool_run(e->pool, mix_chunk, e, n_chunks);
     }
-    pool_run(e->pool, last_norm_chunk, e, chunks);
+    pool_run(e->pool, last_norm_chunk, e, n_chunks);
     return e->x;
 }
 

@@ -22,6 +22,17 @@ const float *encoder_run(Encoder *encoder, const float *mel, uint32_t frames);
 /* The tiles that one work item takes through the layers: enough to pay for unpacking the weights once for all of them. */
 #define CHUNK_TILES 8u
 
+static inline size_t chunks(size_t frames) {
+    return (tiles(frames) + CHUNK_TILES - 1) / CHUNK_TILES;
+}
+
+/* Tiles of chunk number `chunk`: the last one may have fewer. */
+static inline size_t chunk_tiles(size_t frames, size_t chunk) {
+    size_t rest = tiles(frames) - chunk * CHUNK_TILES;
+
+    return rest < CHUNK_TILES ? rest : CHUNK_TILES;
+}
+
 /* One worker's memory for linear layers over a chunk. */
 typedef struct ChunkScratch {
     int8_t *q;      /* [CHUNK_TILES][widest input][TILE] */

@@ -12,13 +12,7 @@
 
 #include <string.h>
 
-#ifdef LANES_SUFFIX
-#define CONCAT_(a, b) a##b
-#define CONCAT(a, b) CONCAT_(a, b)
-#define KERNELS_INIT CONCAT(kernels_init_gemv_, LANES_SUFFIX)
-#else
-#define KERNELS_INIT kernels_init_gemv
-#endif
+#define KERNELS_INIT VARIANT(kernels_init_gemv)
 
 #if defined(__AVX2__)
 #include <immintrin.h>

@@ -119,6 +119,16 @@ static inline float f16_to_f32(uint16_t h) {
 /* Fills *out with set `index` of those that this processor runs, from the reference (0) to the best; -ENOENT beyond. */
 int kernels_init(Kernels *out, uint32_t index);
 
+/* What a function is called in the variant that is being compiled: the build compiles some files once for each kind of
+ * processor, with LANES_SUFFIX for all but the plainest. */
+#ifdef LANES_SUFFIX
+#define VARIANT__(name, suffix) name##_##suffix
+#define VARIANT_(name, suffix) VARIANT__(name, suffix)
+#define VARIANT(name) VARIANT_(name, LANES_SUFFIX)
+#else
+#define VARIANT(name) name
+#endif
+
 /* The sets' parts; each fills all that it has. */
 void kernels_init_ref(Kernels *k);
 void kernels_init_lanes(Kernels *k);      /* SIMD that every processor of the architecture has */

@@ -11,13 +11,7 @@
  */
 #include "simd.h"
 
-#ifdef LANES_SUFFIX
-#define CONCAT_(a, b) a##b
-#define CONCAT(a, b) CONCAT_(a, b)
-#define KERNELS_INIT CONCAT(kernels_init_lanes_, LANES_SUFFIX)
-#else
-#define KERNELS_INIT kernels_init_lanes
-#endif
+#define KERNELS_INIT VARIANT(kernels_init_lanes)
 
 #ifdef W158_NO_SIMD
 

@@ -14,13 +14,7 @@
  */
 #include "simd.h"
 
-#ifdef LANES_SUFFIX
-#define CONCAT_(a, b) a##b
-#define CONCAT(a, b) CONCAT_(a, b)
-#define KERNELS_INIT CONCAT(kernels_init_lut_, LANES_SUFFIX)
-#else
-#define KERNELS_INIT kernels_init_lut
-#endif
+#define KERNELS_INIT VARIANT(kernels_init_lut)
 
 #ifdef W158_NO_SIMD
 

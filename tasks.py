@@ -12,7 +12,7 @@ from whisper158 import needs
 from whisper158.build import locks, runtime
 from whisper158.errors import die
 from whisper158.model import golden, models
-from whisper158.paths import RUNTIME
+from whisper158.paths import GOLDEN
 
 
 def verb(**settings: Any) -> Callable[[Callable[..., None]], Any]:
@@ -141,7 +141,7 @@ def model_pack(context: Context, model: str = "", format: str = "", out: str = "
 @verb(name="golden")
 def model_golden(context: Context) -> None:
     """Write anew the model file that ties the blob's writer to its reader."""
-    golden.write_golden(RUNTIME / "tests" / "data" / "golden.w158")
+    golden.write_golden(GOLDEN)
 
 
 namespace = Collection(

@@ -14,7 +14,7 @@ from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.sounds import sounds as recorded_sounds
 from whisper158.model import models
-from whisper158.paths import ROOT, RUNTIME
+from whisper158.paths import GOLDEN, ROOT
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def model() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """A tiny model of random weights: it says nonsense, but at once."""
-    return RUNTIME / "tests" / "data" / "golden.w158"
+    return GOLDEN
 
 
 @pytest.fixture(scope="session", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)

@@ -22,9 +22,8 @@ from whisper158.errors import UserError
 from whisper158.model import blob
 from whisper158.model.blob import STORAGE, Array, Bytes, Dtype, Packing, Section
 from whisper158.model.ternary import pack, project, quantise_i8
-from whisper158.paths import ROOT
+from whisper158.paths import GOLDEN, ROOT, RUNTIME
 
-RUNTIME = ROOT / "meta-whisper158" / "runtime"
 CORPUS = RUNTIME / "fuzz" / "corpus" / "fuzz_blob"
 Part = tuple[Section, Array]
 Verdict = Callable[[Bytes], bool]
@@ -551,7 +550,7 @@ def test_both_readers_judge_alike(
 
 
 def test_both_readers_accept_the_golden_file(c_accepts: Verdict, good: Bytes) -> None:
-    golden = np.fromfile(RUNTIME / "tests" / "data" / "golden.w158", dtype=np.uint8)
+    golden = np.fromfile(GOLDEN, dtype=np.uint8)
     for data in (golden, good):
         assert python_accepts(data) and c_accepts(data)
 

@@ -17,9 +17,7 @@ from whisper158.model.golden import golden, write_golden
 from whisper158.model.melbank import mel_filters
 from whisper158.model.pack import FORMATS, Coding, Format, pack
 from whisper158.model.ternary import Quantised, project, unpack
-from whisper158.paths import ROOT
-
-GOLDEN = ROOT / "meta-whisper158" / "runtime" / "tests" / "data" / "golden.w158"
+from whisper158.paths import GOLDEN
 
 
 @pytest.fixture(scope="module")

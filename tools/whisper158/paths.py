@@ -9,3 +9,6 @@ RUNTIME = ROOT / "meta-whisper158" / "runtime"
 # Never inside RUNTIME: BitBake's fetcher hashes and copies all of that folder.
 BUILD = ROOT / "build"
 REQUIREMENTS = ROOT / "requirements"
+
+# The file that ties the blob's writer to its reader (model/golden.py).
+GOLDEN = RUNTIME / "tests" / "data" / "golden.w158"

@@ -95,7 +95,7 @@ static void window_mel(Transcription *t, size_t column, size_t columns) {
     float loudest =
         mel_log_power(c->mel, c->pool, t->samples, t->count, column, columns, c->window, t->window_columns);
 
-    if (is_one_window(t))
+    if (column == 0 && is_one_window(t)) /* a timestamp may lead to another look at its end */
         t->loudest = fmaxf(loudest, mel_loudest(c->mel, c->pool, t->samples, t->count, columns, REACHING_COLUMNS));
     for (uint32_t m = 0; m < c->model->info.n_mels; m++) {
         float *band = c->window + m * t->window_columns;
@@ -106,7 +106,7 @@ static void window_mel(Transcription *t, size_t column, size_t columns) {
     stop(t, since, &c->timings.mel, &c->timings.mel_cpu);
 }
 
-/* Of audio longer than a window; window_mel sees all of a shorter one. */
+/* Of audio longer than a window; window_mel sees all of a shorter one, the first time. */
 static void find_loudest(Transcription *t) {
     Stopwatch since = start(t);
 

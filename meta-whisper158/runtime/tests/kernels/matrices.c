@@ -1,0 +1,244 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+/* Matrix products: gemm, gemv and rows, in every packing. */
+#include "check.h"
+
+static const char *const format_names[] = {"f16", "i8", "t2", "t4", "t5"};
+
+static uint32_t passes(uint32_t group, uint32_t channels) {
+    return (group + channels - 1) / channels;
+}
+
+static size_t packed_bytes(MatrixFormat format, uint32_t rows, uint32_t channels, uint32_t group) {
+    switch (format) {
+    case MATRIX_F16:
+        return (size_t)rows * channels * 2;
+    case MATRIX_I8:
+        return (size_t)rows * channels;
+    case MATRIX_T2:
+        return (size_t)rows * channels / 4;
+    case MATRIX_T4:
+        return (size_t)rows * (channels / group) * passes(group, 32) * 8;
+    default:
+        return (size_t)rows * (channels / group) * passes(group, 20) * 4;
+    }
+}
+
+/* A byte of base-3 digits, `digit` for all of them or random ones; digits from `used` on are 1, as the format asks. */
+static uint8_t base3(Kind kind, uint32_t digits, uint32_t used) {
+    uint32_t byte = 0, power = 1;
+
+    for (uint32_t i = 0; i < digits; i++, power *= 3) {
+        uint32_t trit = kind == RANDOM ? below(3) : kind == ALL_PLUS ? 2 : kind == ALL_MINUS ? 0 : i % 2 * 2;
+
+        byte += (i < used ? trit : 1) * power;
+    }
+    return (uint8_t)byte;
+}
+
+static void fill_base3(uint8_t *p, const Matrix *w, Kind kind, uint32_t digits, uint32_t pass_bytes) {
+    uint32_t n = passes(w->group, digits * pass_bytes);
+
+    for (uint32_t span = 0; span < w->channels / w->group; span++)
+        for (uint32_t pass = 0; pass < n; pass++)
+            for (uint32_t row = 0; row < w->rows; row++)
+                for (uint32_t i = 0; i < pass_bytes; i++) {
+                    uint32_t at = (pass * pass_bytes + i) * digits;
+
+                    *p++ = base3(kind, digits, at >= w->group ? 0 : w->group - at);
+                }
+}
+
+static void fill_codes(void *codes, const Matrix *w, Kind kind) {
+    size_t n = packed_bytes(w->format, w->rows, w->channels, w->group);
+    uint8_t *bytes = codes;
+
+    switch (w->format) {
+    case MATRIX_F16: /* finite: any sign, exponents around 1, any mantissa; and now and then a subnormal */
+        for (size_t i = 0; i < n / 2; i++)
+            ((uint16_t *)codes)[i] =
+                (uint16_t)(below(2) << 15 | (below(50) ? 10 + below(8) : 0) << 10 | below(1024));
+        break;
+    case MATRIX_I8:
+        for (size_t i = 0; i < n; i++)
+            ((int8_t *)codes)[i] = (int8_t)(kind == RANDOM      ? (int)below(255) - 127
+                                            : kind == ALL_PLUS  ? 127
+                                            : kind == ALL_MINUS ? -127
+                                            : i % 2             ? 127
+                                                                : -127);
+        break;
+    case MATRIX_T2:
+        for (size_t i = 0; i < n; i++) {
+            bytes[i] = 0;
+            for (uint32_t r = 0; r < 8; r += 2)
+                bytes[i] |= (uint8_t)((kind == RANDOM ? below(3) : kind == ALL_PLUS ? 2 : kind == ALL_MINUS ? 0 : i % 2 * 2) << r);
+        }
+        break;
+    case MATRIX_T4:
+        fill_base3(codes, w, kind, 4, 8);
+        break;
+    default:
+        fill_base3(codes, w, kind, 5, 4);
+        break;
+    }
+}
+
+typedef struct Case {
+    Matrix w;
+    void *codes;
+    float *scale, *bias;
+} Case;
+
+static Case make_case(MatrixFormat format, uint32_t rows, uint32_t channels, uint32_t group, Kind kind) {
+    Case c = {.w = {.format = format, .rows = rows, .channels = channels, .group = group}};
+
+    c.w.codes = c.codes = malloc(packed_bytes(format, rows, channels, group));
+    c.scale = malloc((size_t)rows * (channels / group) * sizeof(float));
+    c.bias = malloc(rows * sizeof(float));
+    assert(c.codes && c.scale && c.bias);
+    for (size_t i = 0; i < (size_t)rows * (channels / group); i++)
+        c.scale[i] = fabsf(normal()) * 0.01f;
+    fill_normal(c.bias, rows, 1);
+    fill_codes(c.codes, &c.w, kind);
+    c.w.scale = format == MATRIX_F16 ? NULL : c.scale;
+    return c;
+}
+
+static void free_case(Case *c) {
+    free(c->codes);
+    free(c->scale);
+    free(c->bias);
+}
+
+/* Bound of float matrix products: rounding of a sum of n terms, 2^-24 each, grows like its root; 16 is slack. */
+static float sum_bound(uint32_t channels) {
+    return 16 * 0x1p-24f * sqrtf((float)channels);
+}
+
+static void check_gemm(const Case *c, size_t n_tiles, Kind kind, bool with_bias) {
+    const Matrix *w = &c->w;
+    size_t in = n_tiles * w->channels * TILE, out = n_tiles * w->rows * TILE;
+    float *x = floats(in), *a = floats(out), *b = floats(out), *x_scale = floats(n_tiles * TILE);
+    int8_t *q = aligned_array(in, 1);
+    void *scratch = aligned_array(kernels_scratch(w->rows, w->channels), 1);
+    const float *bias = with_bias ? c->bias : NULL;
+    char label[64];
+
+    assert(x && a && b && x_scale && q && scratch);
+    fill_normal(x, in, 1);
+    fill_i8(q, in, kind, TILE);
+    for (size_t i = 0; i < n_tiles * TILE; i++)
+        x_scale[i] = fabsf(normal()) * 0.1f;
+
+    poison(a, out);
+    poison(b, out);
+    ref.gemm_f32[w->format](w, bias, x, n_tiles, a, scratch);
+    new.gemm_f32[w->format](w, bias, x, n_tiles, b, scratch);
+    assert_close("gemm_f32", a, b, out, sum_bound(w->channels));
+    if (w->format != MATRIX_F16) {
+        poison(a, out);
+        poison(b, out);
+        ref.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, a, scratch);
+        new.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, b, scratch);
+        assert_same("gemm_i8", a, b, out);
+    }
+    if (n_tiles >= 8) {
+        snprintf(label, sizeof label, "gemm_f32 %s %ux%u", format_names[w->format], w->rows, w->channels);
+        BENCH(label, out * w->channels, new.gemm_f32[w->format](w, bias, x, n_tiles, b, scratch));
+        snprintf(label, sizeof label, "gemm_i8  %s %ux%u", format_names[w->format], w->rows, w->channels);
+        if (w->format != MATRIX_F16)
+            BENCH(label, out * w->channels, new.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, b, scratch));
+    }
+    free(x);
+    free(a);
+    free(b);
+    free(x_scale);
+    free(q);
+    free(scratch);
+}
+
+static void check_gemv(const Case *c, Kind kind) {
+    const Matrix *w = &c->w;
+    float *x = malloc(w->channels * sizeof *x), *a = malloc(w->rows * sizeof *a), *b = malloc(w->rows * sizeof *b);
+    int8_t *q = malloc(w->channels);
+    uint32_t first = w->rows / 8 * 4;
+    char label[64];
+
+    assert(x && a && b && q);
+    fill_normal(x, w->channels, 1);
+    fill_i8(q, w->channels, kind, 1);
+
+    poison(a, w->rows);
+    poison(b, w->rows);
+    ref.gemv_f32[w->format](w, c->bias, x, first, w->rows, a); /* a part of the rows: the others keep their poison */
+    new.gemv_f32[w->format](w, c->bias, x, first, w->rows, b);
+    assert_same("gemv_f32 outside", a, b, first);
+    assert_close("gemv_f32", a + first, b + first, w->rows - first, sum_bound(w->channels));
+    if (w->format != MATRIX_F16) {
+        poison(a, w->rows);
+        poison(b, w->rows);
+        ref.gemv_i8[w->format](w, c->bias, q, 0.037f, first, w->rows, a);
+        new.gemv_i8[w->format](w, c->bias, q, 0.037f, first, w->rows, b);
+        assert_same("gemv_i8", a, b, w->rows);
+    }
+    if (w->rows >= 1024) {
+        snprintf(label, sizeof label, "gemv_f32 %s %ux%u", format_names[w->format], w->rows, w->channels);
+        BENCH(label, (size_t)w->rows * w->channels, new.gemv_f32[w->format](w, c->bias, x, 0, w->rows, b));
+        snprintf(label, sizeof label, "gemv_i8  %s %ux%u", format_names[w->format], w->rows, w->channels);
+        if (w->format != MATRIX_F16)
+            BENCH(label, (size_t)w->rows * w->channels, new.gemv_i8[w->format](w, c->bias, q, 0.037f, 0, w->rows, b));
+    }
+    free(x);
+    free(a);
+    free(b);
+    free(q);
+}
+
+static void check_rows(const Case *c) {
+    float *a = malloc(c->w.channels * sizeof *a), *b = malloc(c->w.channels * sizeof *b);
+
+    assert(a && b);
+    for (uint32_t row = 0; row < c->w.rows; row += 1 + c->w.rows / 7) {
+        ref.dequantise_row(&c->w, row, a);
+        new.dequantise_row(&c->w, row, b);
+        assert_same("dequantise_row", a, b, c->w.channels);
+    }
+    free(a);
+    free(b);
+}
+
+void check_matrices(void) {
+    static const struct {
+        uint32_t rows, channels, group; /* group 0: per row */
+    } shapes[] = {{4, 32, 0}, {8, 64, 32}, {12, 96, 32}, {20, 100, 0}, {16, 384, 128}, {4, 1056, 0}, {4, 2176, 1088}, {8, 3072, 0}, {4, 8192, 0}};
+
+    for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+            for (Kind kind = 0; kind < KINDS; kind++) {
+                uint32_t channels = shapes[i].channels, group = shapes[i].group ? shapes[i].group : channels;
+                Case c = make_case(f, shapes[i].rows, channels, group, kind);
+
+                for (Kind activations = 0; activations < KINDS; activations++)
+                    check_gemv(&c, activations);
+                for (size_t n_tiles = 1; n_tiles <= 2; n_tiles++)
+                    check_gemm(&c, n_tiles, kind == RANDOM ? RANDOM : ALL_PLUS, n_tiles == 1);
+                check_rows(&c);
+                free_case(&c);
+            }
+        if (f == MATRIX_F16 || f == MATRIX_I8) { /* rows that are no multiple of four: the vocabulary */
+            Case c = make_case(f, 7, 64, 64, RANDOM);
+
+            check_gemv(&c, RANDOM);
+            check_gemm(&c, 1, RANDOM, true);
+            check_rows(&c);
+            free_case(&c);
+        }
+        if (bench) {
+            Case c = make_case(f, 1536, 384, 384, RANDOM);
+
+            check_gemm(&c, 8, RANDOM, true);
+            check_gemv(&c, RANDOM);
+            free_case(&c);
+        }
+    }
+}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from whisper158.errors import UserError, die
-from whisper158.model import ct2, ggml, hf, openai_pt, vocabulary
+from whisper158.model import ct2, ggml, hf, openai_pt, random, vocabulary
 from whisper158.model.checkpoint import Checkpoint, Contents, Dims
 from whisper158.model.fetch import MODELS, fetch
 
@@ -24,6 +24,7 @@ _HUB_FILES = ["README.md", "*.json", "model.safetensors", "model-*.safetensors",
 def load(name_or_path: str) -> Checkpoint:
     """Load the checkpoint that is named `tiny.en` or `base`, lies at a path, or is called `org/name` on the hub.
 
+    random-tiny.en and its like are made up on the spot (random.py).
     A path is a Hugging Face folder (safetensors), a CTranslate2 folder, an OpenAI .pt or a ggml file. Neither .pt nor a
     folder without a tokenizer has a vocabulary: they get that of the named model of their kind, which may be fetched.
     Raises UserError, naming file and tensor, for whatever is wrong with them.
@@ -31,6 +32,8 @@ def load(name_or_path: str) -> Checkpoint:
     try:
         if name_or_path in MODELS:
             return _load_named(name_or_path)
+        if name_or_path in random.NAMES:
+            return random.checkpoint(name_or_path)
         path = Path(os.path.expanduser(name_or_path))
         if name_or_path and path.exists():
             return _load_path(path)

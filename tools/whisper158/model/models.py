@@ -5,14 +5,16 @@
 import hashlib
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
 from whisper158.errors import die
+from whisper158.model.blob import Packing
 from whisper158.model.fetch import MODELS
 from whisper158.model.load import load
-from whisper158.model.pack import FORMATS, pack
+from whisper158.model.pack import FORMATS, Format, pack
 
 # Until a trained ternary model ships, the smallest one whose text can be trusted.
 DEFAULT = "tiny.en-q8"
@@ -27,16 +29,32 @@ def ensure(model: str) -> Path:
     if path.suffix == ".w158" or "/" in model:
         return path if path.is_file() else die(f"there is no model file {model}")
     checkpoint, format = split(model)
+    return packed(checkpoint, FORMATS[format])
+
+
+def packed(checkpoint: str, form: Format) -> Path:
+    """The .w158 file of a checkpoint with a name in the format `form`, packed now if it never was."""
+    model = f"{checkpoint}-{form.name}"
 
     def fill(folder: Path) -> None:
         loaded = load(checkpoint)  # shows its own progress where it has to download
         with step(f"Packing {model}"):
-            pack(loaded, FORMATS[format], folder / f"{model}.w158")
+            pack(loaded, form, folder / f"{model}.w158")
 
     entry = make_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill)
     entry.touch()
     drop_old(entry)
     return entry / f"{model}.w158"
+
+
+def with_packings(form: Format, frames: Packing, token: Packing) -> Format:
+    """A ternary format in other packings, under a name of its own: t158.t4.t2."""
+    return replace(
+        form,
+        name=f"{form.name}.{frames.name}.{token.name}".lower(),
+        frames=replace(form.frames, packing=frames),
+        token=replace(form.token, packing=token),
+    )
 
 
 def split(model: str) -> tuple[str, str]:

@@ -53,10 +53,11 @@ static void listen_chunk(void *arg, size_t item, uint32_t worker) {
     size_t layer = item / job->n_chunks, chunk = item % job->n_chunks, n = chunk_tiles(d->frames, chunk);
     size_t at = chunk * CHUNK_TILES * d->model->info.n_text_state * TILE;
     const Attention *cross = &d->model->decoder[layer].cross;
-    uint32_t bits = d->model->info.activation_bits;
+    ChunkScratch *s = &d->chunks[worker];
+    Activations x = activations(d->k, d->model->info.activation_bits, job->encoded + at, d->model->info.n_text_state, n, s);
 
-    linear_tiles(d->k, bits, &cross->key, job->encoded + at, n, d->cross[layer].key + at, &d->chunks[worker]);
-    linear_tiles(d->k, bits, &cross->value, job->encoded + at, n, d->cross[layer].value + at, &d->chunks[worker]);
+    linear_tiles(d->k, &cross->key, FINISH_STORE, x, n, d->cross[layer].key + at, s);
+    linear_tiles(d->k, &cross->value, FINISH_STORE, x, n, d->cross[layer].value + at, s);
 }
 
 void decoder_listen(Decoder *d, const float *encoded, uint32_t frames) {

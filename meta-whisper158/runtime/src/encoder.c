@@ -12,6 +12,7 @@
 #include "encoder.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,6 @@ typedef struct Worker {
     ChunkScratch linear;
     float *normed;   /* [CHUNK_TILES][d][TILE], also attention's output */
     float *hidden;   /* [CHUNK_TILES][4d][TILE], also gathered input of the convolutions */
-    float *residual; /* [CHUNK_TILES][d][TILE]: what a block adds */
     float *columns;  /* [STEM_TILES][d][TILE]: output of the first convolution */
     float *scores;   /* [tiles(n_audio_ctx) x TILE][TILE] */
 } Worker;
@@ -58,33 +58,44 @@ void chunk_scratch_free(ChunkScratch *s) {
     free(s->gemm);
 }
 
-void linear_tiles(const Kernels *k, uint32_t activation_bits, const Linear *layer, const float *x, size_t n_tiles,
-                  float *y, ChunkScratch *s) {
-    uint32_t channels = layer->weight.channels;
-
-    if (activation_bits != 8 || layer->weight.format == MATRIX_F16) {
-        k->gemm_f32[layer->weight.format](&layer->weight, layer->bias, x, n_tiles, y, s->gemm);
-        return;
-    }
+Activations activations(const Kernels *k, uint32_t activation_bits, const float *x, uint32_t channels, size_t n_tiles,
+                        ChunkScratch *s) {
+    if (activation_bits != 8)
+        return (Activations){.x = x};
     for (size_t t = 0; t < n_tiles; t++)
         k->quantise_tile(x + t * channels * TILE, channels, s->q + t * channels * TILE, s->q_scale + t * TILE);
-    k->gemm_i8[layer->weight.format](&layer->weight, layer->bias, s->q, s->q_scale, n_tiles, y, s->gemm);
+    return (Activations){x, s->q_scale, s->q};
 }
 
-static void norm_chunk(const Encoder *e, const Norm *norm, const float *x, size_t n_tiles, float *y) {
-    size_t step = (size_t)e->model->info.n_audio_state * TILE;
+void linear_tiles(const Kernels *k, const Linear *layer, Finish finish, Activations x, size_t n_tiles, float *y,
+                  ChunkScratch *s) {
+    const Matrix *w = &layer->weight;
 
-    for (size_t t = 0; t < n_tiles; t++)
-        e->k->norm_tile(x + t * step, norm->weight, norm->bias, e->model->info.n_audio_state, y + t * step);
+    if (x.q && w->format != MATRIX_F16)
+        k->gemm_i8[w->format](w, layer->bias, finish, x.q, x.q_scale, n_tiles, y, s->gemm);
+    else
+        k->gemm_f32[w->format](w, layer->bias, finish, x.x, n_tiles, y, s->gemm);
 }
 
-static void linear(const Encoder *e, const Linear *layer, const float *x, size_t n_tiles, float *y, Worker *w) {
-    linear_tiles(e->k, e->model->info.activation_bits, layer, x, n_tiles, y, &w->linear);
+/* norm(x) into w->normed, as the layers behind it want it. */
+static Activations normed(const Encoder *e, const Norm *norm, const float *x, size_t n_tiles, Worker *w) {
+    uint32_t d = e->model->info.n_audio_state;
+    size_t step = (size_t)d * TILE;
+    bool quantised = e->model->info.activation_bits == 8;
+
+    for (size_t t = 0; t < n_tiles; t++) {
+        if (quantised)
+            e->k->norm_quantise_tile(x + t * step, norm->weight, norm->bias, d, w->normed + t * step,
+                                     w->linear.q + t * step, w->linear.q_scale + t * TILE);
+        else
+            e->k->norm_tile(x + t * step, norm->weight, norm->bias, d, w->normed + t * step);
+    }
+    return (Activations){w->normed, w->linear.q_scale, quantised ? w->linear.q : NULL};
 }
 
-static void add(float *x, const float *y, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        x[i] += y[i];
+static void linear(const Encoder *e, const Linear *layer, Finish finish, Activations x, size_t n_tiles, float *y,
+                   Worker *w) {
+    linear_tiles(e->k, layer, finish, x, n_tiles, y, &w->linear);
 }
 
 /* ------------------------------------------------------------------------------------------------------ stem */
@@ -113,8 +124,7 @@ static void first_convolution(const Encoder *e, ptrdiff_t first, size_t n_tiles,
         float *out = w->columns + t * d * TILE;
 
         gather_mel(e, first + (ptrdiff_t)(t * TILE), w->hidden);
-        e->k->gemm_f32[MATRIX_F16](&e->model->conv1.weight, e->model->conv1.bias, w->hidden, 1, out, w->linear.gemm);
-        e->k->gelu(out, (size_t)d * TILE);
+        linear(e, &e->model->conv1, FINISH_GELU, (Activations){.x = w->hidden}, 1, out, w);
         for (uint32_t l = 0; l < TILE; l++) {
             ptrdiff_t column = first + (ptrdiff_t)(t * TILE + l);
 
@@ -157,8 +167,7 @@ static void stem_chunk(void *arg, size_t chunk, uint32_t worker) {
         float *x = e->x + (chunk * CHUNK_TILES + t) * d * TILE;
 
         gather_columns(e, t, w, w->hidden);
-        e->k->gemm_f32[MATRIX_F16](&e->model->conv2.weight, e->model->conv2.bias, w->hidden, 1, x, w->linear.gemm);
-        e->k->gelu(x, (size_t)d * TILE);
+        linear(e, &e->model->conv2, FINISH_GELU, (Activations){.x = w->hidden}, 1, x, w);
         add_positions(e, first_frame + t * TILE, x);
     }
 }
@@ -171,11 +180,11 @@ static void project_chunk(void *arg, size_t chunk, uint32_t worker) {
     Worker *w = &e->workers[worker];
     const Attention *attn = &e->block->attn;
     size_t n = chunk_tiles(e->frames, chunk), at = chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
+    Activations x = normed(e, &attn->norm, e->x + at, n, w);
 
-    norm_chunk(e, &attn->norm, e->x + at, n, w->normed);
-    linear(e, &attn->query, w->normed, n, e->query + at, w);
-    linear(e, &attn->key, w->normed, n, e->key + at, w);
-    linear(e, &attn->value, w->normed, n, e->value + at, w);
+    linear(e, &attn->query, FINISH_STORE, x, n, e->query + at, w);
+    linear(e, &attn->key, FINISH_STORE, x, n, e->key + at, w);
+    linear(e, &attn->value, FINISH_STORE, x, n, e->value + at, w);
 }
 
 /* x += out(attention(query, key, value)); x += down(GELU(up(norm(x)))) */
@@ -184,6 +193,7 @@ static void mix_chunk(void *arg, size_t chunk, uint32_t worker) {
     Worker *w = &e->workers[worker];
     const EncoderBlock *block = e->block;
     uint32_t d = e->model->info.n_audio_state, heads = e->model->info.n_audio_head, head_channels = d / heads;
+    uint32_t bits = e->model->info.activation_bits;
     size_t step = (size_t)d * TILE, n = chunk_tiles(e->frames, chunk), at = chunk * CHUNK_TILES * step;
     float *x = e->x + at;
 
@@ -194,22 +204,21 @@ static void mix_chunk(void *arg, size_t chunk, uint32_t worker) {
             e->k->attend_tile(e->query + at + t * step + head, e->key + head, e->value + head, step, e->frames,
                               head_channels, w->normed + t * step + head, w->scores);
         }
-    linear(e, &block->attn.out, w->normed, n, w->residual, w);
-    add(x, w->residual, n * step);
+    linear(e, &block->attn.out, FINISH_ADD, activations(e->k, bits, w->normed, d, n, &w->linear), n, x, w);
 
-    norm_chunk(e, &block->mlp.norm, x, n, w->normed);
-    linear(e, &block->mlp.up, w->normed, n, w->hidden, w);
-    e->k->gelu(w->hidden, n * step * 4);
-    linear(e, &block->mlp.down, w->hidden, n, w->residual, w);
-    add(x, w->residual, n * step);
+    linear(e, &block->mlp.up, FINISH_GELU, normed(e, &block->mlp.norm, x, n, w), n, w->hidden, w);
+    linear(e, &block->mlp.down, FINISH_ADD, activations(e->k, bits, w->hidden, 4 * d, n, &w->linear), n, x, w);
 }
 
 static void last_norm_chunk(void *arg, size_t chunk, uint32_t worker) {
     Encoder *e = arg;
-    float *x = e->x + chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
+    const Norm *norm = &e->model->encoder_norm;
+    uint32_t d = e->model->info.n_audio_state;
+    float *x = e->x + chunk * CHUNK_TILES * d * TILE;
 
     (void)worker;
-    norm_chunk(e, &e->model->encoder_norm, x, chunk_tiles(e->frames, chunk), x);
+    for (size_t t = 0; t < chunk_tiles(e->frames, chunk); t++, x += d * TILE)
+        e->k->norm_tile(x, norm->weight, norm->bias, d, x);
 }
 
 const float *encoder_run(Encoder *e, const float *mel, uint32_t frames) {
@@ -239,10 +248,9 @@ static int worker_init(Worker *w, const whisper158_model_info *info) {
 
     w->normed = floats(CHUNK_TILES * tile);
     w->hidden = floats((size_t)CHUNK_TILES * widest * TILE);
-    w->residual = floats(CHUNK_TILES * tile);
     w->columns = floats(STEM_TILES * tile);
     w->scores = floats(tiles(info->n_audio_ctx) * TILE * TILE);
-    if (!w->normed || !w->hidden || !w->residual || !w->columns || !w->scores)
+    if (!w->normed || !w->hidden || !w->columns || !w->scores)
         return -ENOMEM;
     return chunk_scratch_init(&w->linear, 4 * d, widest);
 }
@@ -280,7 +288,6 @@ Encoder *encoder_free(Encoder *e) {
 
         free(w->normed);
         free(w->hidden);
-        free(w->residual);
         free(w->columns);
         free(w->scores);
         chunk_scratch_free(&w->linear);

@@ -44,9 +44,19 @@ typedef struct ChunkScratch {
 int chunk_scratch_init(ChunkScratch *s, uint32_t rows, uint32_t widest);
 void chunk_scratch_free(ChunkScratch *s);
 
-/* y = layer(x) over n_tiles <= CHUNK_TILES tiles; activations go through int8 where activation_bits and the layer's
- * format say so. */
-void linear_tiles(const Kernels *k, uint32_t activation_bits, const Linear *layer, const float *x, size_t n_tiles,
-                  float *y, ChunkScratch *s);
+/* What goes into linear layers over a chunk: x[CHUNK_TILES][channels][TILE], and the same in int8 where the model's
+ * activations are (else NULL). */
+typedef struct Activations {
+    const float *x, *q_scale;
+    const int8_t *q;
+} Activations;
+
+/* x as layers of `channels` inputs want it. Uses s->q until the next call. */
+Activations activations(const Kernels *k, uint32_t activation_bits, const float *x, uint32_t channels, size_t n_tiles,
+                        ChunkScratch *s);
+
+/* y = finish(layer(x)) over n_tiles <= CHUNK_TILES tiles. */
+void linear_tiles(const Kernels *k, const Linear *layer, Finish finish, Activations x, size_t n_tiles, float *y,
+                  ChunkScratch *s);
 
 #endif

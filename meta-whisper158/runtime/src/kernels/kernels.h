@@ -42,24 +42,43 @@ typedef struct Matrix {
     const float *scale; /* [rows][channels / group]; NULL for MATRIX_F16 */
 } Matrix;
 
+/* What becomes of a matrix product: it replaces y, replaces y after GELU, or is added to y (the residual). */
+typedef enum Finish { FINISH_STORE, FINISH_GELU, FINISH_ADD } Finish;
+
+/* y[tile][row][TILE] = finish(w x[tile][channel][TILE] + bias[row]) (bias NULL: none), float activations.
+ * scratch: kernels_scratch(rows, channels) bytes, aligned to 64. */
+typedef void GemmF32(const Matrix *w, const float *bias, Finish finish, const float *x, size_t n_tiles, float *y,
+                     void *scratch);
+
+/* The same for int8 activations q with a scale for each frame, x = q x_scale[tile][TILE]; MATRIX_F16 is not allowed.
+ * Exact but for GELU: sum over groups, in order, of scale x (integer dot product), times x_scale, plus bias. */
+typedef void GemmI8(const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,
+                    size_t n_tiles, float *y, void *scratch);
+
+/* One frame: y[row] for first <= row < last, both multiples of 4 (last may be rows). x[channels]. */
+typedef void GemvF32(const Matrix *w, const float *bias, const float *x, uint32_t first, uint32_t last, float *y);
+typedef void GemvI8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
+                    float *y);
+
+/* Several ways to the same bits; which one is fastest depends on the shape and on the processor. */
+#define MAX_VARIANTS 8u
+typedef struct GemmVariants {
+    uint32_t count;
+    struct {
+        const char *name;
+        GemmI8 *run;
+    } at[MAX_VARIANTS];
+} GemmVariants;
+
 typedef struct Kernels {
     const char *name;
 
     /* Matrix products have one function for each format of the weights. */
-
-    /* y[tile][row][TILE] = w x[tile][channel][TILE] + bias[row] (NULL: none), float activations.
-     * scratch: kernels_scratch(rows, channels) bytes, aligned to 64. */
-    void (*gemm_f32[MATRIX_FORMATS])(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch);
-
-    /* The same for int8 activations q with a scale for each frame, x = q x_scale[tile][TILE]; MATRIX_F16 is not allowed.
-     * Exact: sum over groups, in order, of scale x (integer dot product), times x_scale, plus bias. */
-    void (*gemm_i8[MATRIX_FORMATS])(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
-                    void *scratch);
-
-    /* One frame: y[row] for first <= row < last, both multiples of 4 (last may be rows). x[channels]. */
-    void (*gemv_f32[MATRIX_FORMATS])(const Matrix *w, const float *bias, const float *x, uint32_t first, uint32_t last, float *y);
-    void (*gemv_i8[MATRIX_FORMATS])(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
-                    float *y);
+    GemmF32 *gemm_f32[MATRIX_FORMATS];
+    GemmI8 *gemm_i8[MATRIX_FORMATS]; /* the variant that is a good choice anywhere */
+    GemvF32 *gemv_f32[MATRIX_FORMATS];
+    GemvI8 *gemv_i8[MATRIX_FORMATS];
+    GemmVariants gemm_i8_variants[MATRIX_FORMATS]; /* all of them; none in the reference */
 
     /* Row `row` of w as floats: out[channels]. */
     void (*dequantise_row)(const Matrix *w, uint32_t row, float *out);
@@ -72,6 +91,10 @@ typedef struct Kernels {
     /* LayerNorm over channels, epsilon 1e-5 (torch.nn.LayerNorm): one tile, or one frame. x and y may be the same. */
     void (*norm_tile)(const float *x, const float *weight, const float *bias, uint32_t channels, float *y);
     void (*norm)(const float *x, const float *weight, const float *bias, uint32_t channels, float *y);
+
+    /* norm_tile into y, and y quantised as quantise_tile does it. */
+    void (*norm_quantise_tile)(const float *x, const float *weight, const float *bias, uint32_t channels, float *y,
+                               int8_t *q, float *scale);
 
     /* x[i] = x[i] (1 + erf(x[i] / sqrt 2)) / 2, in place; n a multiple of TILE or, for a single frame, of 4. */
     void (*gelu)(float *x, size_t n);
@@ -89,13 +112,13 @@ typedef struct Kernels {
                    float *y, float *scratch);
 } Kernels;
 
-#define LUT_SCRATCH 32768u /* bytes of lut.c's tables */
+#define LUT_SCRATCH 65536u /* bytes of lut.c's tables */
 
 /* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: four unpacked rows
- * (lanes.c), or tables and sums (lut.c). */
+ * (lanes.c), or tables and three kinds of sums for two tiles (lut.c). */
 static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
     size_t unpacked = (size_t)channels * 4 * (sizeof(float) + sizeof(int8_t));
-    size_t looked_up = LUT_SCRATCH + (size_t)rows * TILE * (sizeof(int16_t) + sizeof(int32_t));
+    size_t looked_up = LUT_SCRATCH + (size_t)rows * 2 * TILE * (sizeof(int16_t) + sizeof(int32_t) + sizeof(float));
 
     return unpacked > looked_up ? unpacked : looked_up;
 }
@@ -128,6 +151,9 @@ int kernels_init(Kernels *out, uint32_t index);
 #else
 #define VARIANT(name) name
 #endif
+
+/* Adds a variant of gemm_i8, which also becomes the default. */
+void kernels_add_gemm_i8(Kernels *k, MatrixFormat format, const char *name, GemmI8 *run);
 
 /* The sets' parts; each fills all that it has. */
 void kernels_init_ref(Kernels *k);

@@ -9,7 +9,7 @@
  * nevertheless: products of int8 codes are whole numbers below 2^14, and no more than EXACT_CHANNELS of them are added
  * before the sum, below 2^24, moves to an integer.
  */
-#include "simd.h"
+#include "lane_math.h"
 
 #define KERNELS_INIT VARIANT(kernels_init_lanes)
 
@@ -87,13 +87,8 @@ static void clear(vf sum[ROWS][VECTORS]) {
             sum[r][v] = vf_set(0);
 }
 
-static inline vf add_bias(vf y, const float *bias, uint32_t row) {
-    if (bias)
-        y += vf_set(bias[row]);
-    return y;
-}
-
-static void gemm_f32(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch) {
+static void gemm_f32(const Matrix *w, const float *bias, Finish finish, const float *x, size_t n_tiles, float *y,
+                     void *scratch) {
     float *weights = scratch;
 
     for (uint32_t row = 0; row < w->rows; row += ROWS) {
@@ -107,7 +102,7 @@ static void gemm_f32(const Matrix *w, const float *bias, const float *x, size_t 
             multiply_f32(weights, x + t * w->channels * TILE, w->channels, sum);
             for (uint32_t r = 0; r < rows; r++)
                 for (uint32_t v = 0; v < VECTORS; v++)
-                    vf_store(y + (t * w->rows + row + r) * TILE + v * W, add_bias(sum[r][v], bias, row + r));
+                    finish_lanes(finish, sum[r][v], bias, row + r, y + (t * w->rows + row + r) * TILE + v * W);
         }
     }
 }
@@ -144,8 +139,8 @@ static inline void multiply_exact(const float *codes, const int8_t *q, size_t ch
     }
 }
 
-static void gemm_i8(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
-                    void *scratch) {
+static void gemm_i8(const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,
+                    size_t n_tiles, float *y, void *scratch) {
     size_t groups = w->channels / w->group;
     float *codes = scratch;
 
@@ -167,7 +162,7 @@ static void gemm_i8(const Matrix *w, const float *bias, const int8_t *q, const f
                 for (uint32_t v = 0; v < VECTORS; v++) {
                     vf value = sum[r][v] * vf_load(x_scale + t * TILE + v * W);
 
-                    vf_store(y + (t * w->rows + row + r) * TILE + v * W, add_bias(value, bias, row + r));
+                    finish_lanes(finish, value, bias, row + r, y + (t * w->rows + row + r) * TILE + v * W);
                 }
         }
     }
@@ -258,73 +253,60 @@ static void gemv_i8(const Matrix *w, const float *bias, const int8_t *q, float x
 
 /* ------------------------------------------------------------------------------------------- lane by lane */
 
+/* Lanes v .. v+W-1 of a tile, whose largest magnitudes are known. */
+static inline void quantise_lanes(const float *x, uint32_t channels, uint32_t v, vf largest, int8_t *q, float *scale) {
+    vf s = largest / vf_set(127.0f), divisor = vf_max(s, vf_set(0x1p-126f)); /* a frame of zeros stays one */
+
+    vf_store(scale + v, s);
+    for (uint32_t c = 0; c < channels; c++) {
+        vf value = vf_round(vf_load(x + c * TILE + v) / divisor);
+
+        vf_to_i8(q + c * TILE + v, vf_max(vf_min(value, vf_set(127)), vf_set(-127)));
+    }
+}
+
 static void quantise_tile(const float *x, uint32_t channels, int8_t *q, float *scale) {
     for (uint32_t v = 0; v < TILE; v += W) {
-        vf largest = vf_set(0), s, divisor;
+        vf largest = vf_set(0);
 
         for (uint32_t c = 0; c < channels; c++)
             largest = vf_max(vf_abs(vf_load(x + c * TILE + v)), largest);
-        s = largest / vf_set(127.0f);
-        vf_store(scale + v, s);
-        divisor = vf_max(s, vf_set(0x1p-126f)); /* a frame of zeros stays one */
-        for (uint32_t c = 0; c < channels; c++) {
-            vf value = vf_round(vf_load(x + c * TILE + v) / divisor);
-
-            vf_to_i8(q + c * TILE + v, vf_max(vf_min(value, vf_set(127)), vf_set(-127)));
-        }
+        quantise_lanes(x, channels, v, largest, q, scale);
     }
+}
+
+/* Lanes v .. v+W-1 of a tile. Return: the largest magnitudes of the result. */
+static inline vf norm_lanes(const float *x, const float *weight, const float *bias, uint32_t channels, uint32_t v,
+                            float *y) {
+    vf mean = vf_set(0), variance = mean, largest = mean, inverse;
+
+    for (uint32_t c = 0; c < channels; c++)
+        mean += vf_load(x + c * TILE + v);
+    mean /= vf_set((float)channels);
+    for (uint32_t c = 0; c < channels; c++) {
+        vf d = vf_load(x + c * TILE + v) - mean;
+
+        variance = vf_fma(d, d, variance);
+    }
+    inverse = vf_set(1) / vf_sqrt(variance / vf_set((float)channels) + vf_set(1e-5f));
+    for (uint32_t c = 0; c < channels; c++) {
+        vf value = (vf_load(x + c * TILE + v) - mean) * inverse * vf_set(weight[c]) + vf_set(bias[c]);
+
+        largest = vf_max(vf_abs(value), largest);
+        vf_store(y + c * TILE + v, value);
+    }
+    return largest;
 }
 
 static void norm_tile(const float *x, const float *weight, const float *bias, uint32_t channels, float *y) {
-    for (uint32_t v = 0; v < TILE; v += W) {
-        vf mean = vf_set(0), variance = mean, inverse;
-
-        for (uint32_t c = 0; c < channels; c++)
-            mean += vf_load(x + c * TILE + v);
-        mean /= vf_set((float)channels);
-        for (uint32_t c = 0; c < channels; c++) {
-            vf d = vf_load(x + c * TILE + v) - mean;
-
-            variance = vf_fma(d, d, variance);
-        }
-        inverse = vf_set(1) / vf_sqrt(variance / vf_set((float)channels) + vf_set(1e-5f));
-        for (uint32_t c = 0; c < channels; c++)
-            vf_store(y + c * TILE + v, (vf_load(x + c * TILE + v) - mean) * inverse * vf_set(weight[c]) + vf_set(bias[c]));
-    }
+    for (uint32_t v = 0; v < TILE; v += W)
+        (void)norm_lanes(x, weight, bias, channels, v, y);
 }
 
-/* e^x for x <= 88, zero below -87: 2^n e^r with n = round(x / ln 2), the reduction in two parts and the polynomial of
- * degree 6 as in Cephes' expf (Moshier); relative error below 2e-7. */
-static inline vf exp_lanes(vf x) {
-    vf n, r, p, clamped = vf_max(x, vf_set(-87.0f));
-
-    n = vf_round(clamped * vf_set(1.44269504f));
-    r = vf_fma(n, vf_set(-0.693359375f), clamped);
-    r = vf_fma(n, vf_set(2.12194440e-4f), r);
-    p = vf_set(1.9875691500e-4f);
-    p = vf_fma(p, r, vf_set(1.3981999507e-3f));
-    p = vf_fma(p, r, vf_set(8.3334519073e-3f));
-    p = vf_fma(p, r, vf_set(4.1665795894e-2f));
-    p = vf_fma(p, r, vf_set(1.6666665459e-1f));
-    p = vf_fma(p, r, vf_set(5.0000001201e-1f));
-    p = vf_fma(p * r, r, r) + vf_set(1);
-    return p * vf_exp2i(n);
-}
-
-/* Abramowitz and Stegun 7.1.26: absolute error of erf below 1.5e-7. */
-static inline vf erf_lanes(vf x) {
-    vf a = vf_min(vf_abs(x), vf_set(6)), t = vf_set(1) / vf_fma(vf_set(0.3275911f), a, vf_set(1)), p;
-
-    p = vf_set(1.061405429f);
-    p = vf_fma(p, t, vf_set(-1.453152027f));
-    p = vf_fma(p, t, vf_set(1.421413741f));
-    p = vf_fma(p, t, vf_set(-0.284496736f));
-    p = vf_fma(p, t, vf_set(0.254829592f));
-    return vf_sign_of(vf_set(1) - p * t * exp_lanes(vf_set(0) - a * a), x);
-}
-
-static inline vf gelu_lanes(vf x) {
-    return vf_set(0.5f) * x * (vf_set(1) + erf_lanes(x * vf_set(0.70710678f)));
+static void norm_quantise_tile(const float *x, const float *weight, const float *bias, uint32_t channels, float *y,
+                               int8_t *q, float *scale) {
+    for (uint32_t v = 0; v < TILE; v += W)
+        quantise_lanes(y, channels, v, norm_lanes(x, weight, bias, channels, v, y), q, scale);
 }
 
 static void gelu(float *x, size_t n) {
@@ -453,12 +435,14 @@ void KERNELS_INIT(Kernels *k) {
     k->name = LANES_NAME;
     for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
         k->gemm_f32[f] = gemm_f32;
-        k->gemm_i8[f] = gemm_i8;
+        if (f != MATRIX_F16)
+            kernels_add_gemm_i8(k, f, "f32", gemm_i8);
         k->gemv_f32[f] = gemv_f32;
         k->gemv_i8[f] = gemv_i8;
     }
     k->quantise_tile = quantise_tile;
     k->norm_tile = norm_tile;
+    k->norm_quantise_tile = norm_quantise_tile;
     k->gelu = gelu;
     k->attend_tile = attend_tile;
     k->attend = attend;

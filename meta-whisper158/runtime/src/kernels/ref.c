@@ -95,7 +95,16 @@ static void dequantise_row(const Matrix *w, uint32_t row, float *out) {
         out[c] = weight_at(w, codes4, row, c);
 }
 
-static void gemm_f32(const Matrix *w, const float *bias, const float *x, size_t n_tiles, float *y, void *scratch) {
+static float gelu_one(float x) {
+    return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+}
+
+static void finish_one(Finish finish, float value, float *y) {
+    *y = finish == FINISH_ADD ? *y + value : finish == FINISH_GELU ? gelu_one(value) : value;
+}
+
+static void gemm_f32(const Matrix *w, const float *bias, Finish finish, const float *x, size_t n_tiles, float *y,
+                     void *scratch) {
     int8_t *codes4 = scratch;
 
     assert_matrix(w);
@@ -111,7 +120,7 @@ static void gemm_f32(const Matrix *w, const float *bias, const float *x, size_t 
 
                 for (uint32_t c = 0; c < w->channels; c++)
                     sum += weight_at(w, codes4, row, c) * x[(t * w->channels + c) * TILE + l];
-                y[(t * w->rows + row) * TILE + l] = bias ? sum + bias[row] : sum;
+                finish_one(finish, bias ? sum + bias[row] : sum, y + (t * w->rows + row) * TILE + l);
             }
     }
 }
@@ -130,8 +139,8 @@ static float scaled_dot(const Matrix *w, const int8_t *codes4, uint32_t row, con
     return sum;
 }
 
-static void gemm_i8(const Matrix *w, const float *bias, const int8_t *q, const float *x_scale, size_t n_tiles, float *y,
-                    void *scratch) {
+static void gemm_i8(const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,
+                    size_t n_tiles, float *y, void *scratch) {
     int8_t *codes4 = scratch;
 
     assert_matrix(w);
@@ -146,7 +155,7 @@ static void gemm_i8(const Matrix *w, const float *bias, const int8_t *q, const f
             for (uint32_t l = 0; l < TILE; l++) {
                 float value = scaled_dot(w, codes4, row, q + t * w->channels * TILE + l, TILE) * x_scale[t * TILE + l];
 
-                y[(t * w->rows + row) * TILE + l] = bias ? value + bias[row] : value;
+                finish_one(finish, bias ? value + bias[row] : value, y + (t * w->rows + row) * TILE + l);
             }
     }
 }
@@ -237,10 +246,16 @@ static void norm(const float *x, const float *weight, const float *bias, uint32_
     norm_strided(x, weight, bias, channels, 1, y);
 }
 
+static void norm_quantise_tile(const float *x, const float *weight, const float *bias, uint32_t channels, float *y,
+                               int8_t *q, float *scale) {
+    norm_tile(x, weight, bias, channels, y);
+    quantise_tile(y, channels, q, scale);
+}
+
 static void gelu(float *x, size_t n) {
     assert(n % 4 == 0);
     for (size_t i = 0; i < n; i++)
-        x[i] = 0.5f * x[i] * (1.0f + erff(x[i] * 0.70710678f));
+        x[i] = gelu_one(x[i]);
 }
 
 /* One query whose channels lie `step` apart; s is its row of scratch, again `step` apart. */
@@ -299,6 +314,7 @@ void kernels_init_ref(Kernels *k) {
         .quantise = quantise,
         .norm_tile = norm_tile,
         .norm = norm,
+        .norm_quantise_tile = norm_quantise_tile,
         .gelu = gelu,
         .attend_tile = attend_tile,
         .attend = attend,

@@ -6,6 +6,7 @@
  */
 #include "kernels.h"
 
+#include <assert.h>
 #include <errno.h>
 
 typedef struct Set {
@@ -20,7 +21,7 @@ static int always(void) {
 #if defined(__x86_64__)
 /* No processor has AVX2 and lacks F16C, which older compilers know no name for here. */
 static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 }
 #endif
 
@@ -34,6 +35,15 @@ static const Set sets[] = {
     {has_avx2, {kernels_init_lanes_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2}},
 #endif
 };
+
+void kernels_add_gemm_i8(Kernels *k, MatrixFormat format, const char *name, GemmI8 *run) {
+    GemmVariants *variants = &k->gemm_i8_variants[format];
+
+    assert(variants->count < MAX_VARIANTS);
+    variants->at[variants->count].name = name;
+    variants->at[variants->count++].run = run;
+    k->gemm_i8[format] = run;
+}
 
 int kernels_init(Kernels *out, uint32_t index) {
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {

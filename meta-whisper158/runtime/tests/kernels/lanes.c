@@ -31,6 +31,27 @@ static void check_quantise(uint32_t channels, float deviation, int zero_lane) {
     free(b);
 }
 
+/* The fused kernel gives what its set's two give one after the other, to the bit. */
+static void check_norm_quantise(const float *x, const float *weight, const float *bias, uint32_t channels) {
+    size_t n = (size_t)channels * TILE;
+    float *a = floats(n), *b = floats(n), a_scale[TILE], b_scale[TILE];
+    int8_t *a_q = aligned_array(n, 1), *b_q = aligned_array(n, 1);
+
+    assert(a && b && a_q && b_q);
+    new.norm_tile(x, weight, bias, channels, a);
+    new.quantise_tile(a, channels, a_q, a_scale);
+    new.norm_quantise_tile(x, weight, bias, channels, b, b_q, b_scale);
+    assert_same("norm_quantise_tile", a, b, n);
+    assert_same("norm_quantise_tile scale", a_scale, b_scale, TILE);
+    assert(memcmp(a_q, b_q, n) == 0);
+    if (channels == 384)
+        BENCH("norm_quantise_tile 384", n, new.norm_quantise_tile(x, weight, bias, channels, b, b_q, b_scale));
+    free(a);
+    free(b);
+    free(a_q);
+    free(b_q);
+}
+
 static void check_norm(uint32_t channels, float offset) {
     size_t n = (size_t)channels * TILE;
     float *x = floats(n), *a = floats(n), *b = floats(n), *weight = floats(channels), *bias = floats(channels);
@@ -47,6 +68,7 @@ static void check_norm(uint32_t channels, float offset) {
     ref.norm(x, weight, bias, channels, a);
     new.norm(x, weight, bias, channels, b);
     assert_close("norm", a, b, channels, 1e-5f);
+    check_norm_quantise(x, weight, bias, channels);
     if (channels == 384)
         BENCH("norm_tile 384", n, new.norm_tile(x, weight, bias, channels, b));
     free(x);

@@ -115,46 +115,93 @@ static float sum_bound(uint32_t channels) {
     return 16 * 0x1p-24f * sqrtf((float)channels);
 }
 
+/* What a product finds in y: for FINISH_ADD the residual, else nothing that may be left. */
+static void prepare(Finish finish, float *a, float *b, size_t n) {
+    if (finish == FINISH_ADD) {
+        fill_normal(a, n, 1);
+        memcpy(b, a, n * sizeof *a);
+    } else {
+        poison(a, n);
+        poison(b, n);
+    }
+}
+
+/* GELU of int8 products is the one float function there: the bound of check_gelu. */
+static void assert_gelu(const float *a, const float *b, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        assert(fabsf(a[i] - b[i]) <= 5e-7f * (1 + fabsf(a[i])));
+}
+
+typedef struct Product {
+    const Matrix *w;
+    const float *bias;
+    size_t n_tiles;
+    float *x, *x_scale, *a, *b;
+    int8_t *q;
+    void *scratch;
+} Product;
+
+static void check_gemm_f32(const Product *p, Finish finish) {
+    size_t out = p->n_tiles * p->w->rows * TILE;
+    MatrixFormat f = p->w->format;
+    char label[64];
+
+    prepare(finish, p->a, p->b, out);
+    ref.gemm_f32[f](p->w, p->bias, finish, p->x, p->n_tiles, p->a, p->scratch);
+    new.gemm_f32[f](p->w, p->bias, finish, p->x, p->n_tiles, p->b, p->scratch);
+    assert_close("gemm_f32", p->a, p->b, out, sum_bound(p->w->channels));
+    snprintf(label, sizeof label, "gemm_f32 %s %ux%u", format_names[f], p->w->rows, p->w->channels);
+    if (p->n_tiles >= 8 && finish == FINISH_STORE)
+        BENCH(label, out * p->w->channels,
+              new.gemm_f32[f](p->w, p->bias, finish, p->x, p->n_tiles, p->b, p->scratch));
+}
+
+static void check_gemm_i8(const Product *p, Finish finish, const char *name, GemmI8 *run) {
+    size_t out = p->n_tiles * p->w->rows * TILE;
+    char label[64];
+
+    prepare(finish, p->a, p->b, out);
+    ref.gemm_i8[p->w->format](p->w, p->bias, finish, p->q, p->x_scale, p->n_tiles, p->a, p->scratch);
+    memset(p->scratch, 0xff, kernels_scratch(p->w->rows, p->w->channels));
+    run(p->w, p->bias, finish, p->q, p->x_scale, p->n_tiles, p->b, p->scratch);
+    if (finish == FINISH_GELU)
+        assert_gelu(p->a, p->b, out);
+    else
+        assert_same(name, p->a, p->b, out);
+    snprintf(label, sizeof label, "gemm_i8  %s %ux%u %s", format_names[p->w->format], p->w->rows, p->w->channels, name);
+    if (p->n_tiles >= 8 && finish == FINISH_STORE)
+        BENCH(label, out * p->w->channels, run(p->w, p->bias, finish, p->q, p->x_scale, p->n_tiles, p->b, p->scratch));
+}
+
 static void check_gemm(const Case *c, size_t n_tiles, Kind kind, bool with_bias) {
     const Matrix *w = &c->w;
     size_t in = n_tiles * w->channels * TILE, out = n_tiles * w->rows * TILE;
-    float *x = floats(in), *a = floats(out), *b = floats(out), *x_scale = floats(n_tiles * TILE);
-    int8_t *q = aligned_array(in, 1);
-    void *scratch = aligned_array(kernels_scratch(w->rows, w->channels), 1);
-    const float *bias = with_bias ? c->bias : NULL;
-    char label[64];
+    Product p = {.w = w, .bias = with_bias ? c->bias : NULL, .n_tiles = n_tiles};
 
-    assert(x && a && b && x_scale && q && scratch);
-    fill_normal(x, in, 1);
-    fill_i8(q, in, kind, TILE);
+    p.x = floats(in);
+    p.a = floats(out);
+    p.b = floats(out);
+    p.x_scale = floats(n_tiles * TILE);
+    p.q = aligned_array(in, 1);
+    p.scratch = aligned_array(kernels_scratch(w->rows, w->channels), 1);
+    assert(p.x && p.a && p.b && p.x_scale && p.q && p.scratch);
+    fill_normal(p.x, in, 1);
+    fill_i8(p.q, in, kind, TILE);
     for (size_t i = 0; i < n_tiles * TILE; i++)
-        x_scale[i] = fabsf(normal()) * 0.1f;
+        p.x_scale[i] = fabsf(normal()) * 0.1f;
+    for (Finish finish = FINISH_STORE; finish <= FINISH_ADD; finish++) {
+        const GemmVariants *variants = &new.gemm_i8_variants[w->format];
 
-    poison(a, out);
-    poison(b, out);
-    ref.gemm_f32[w->format](w, bias, x, n_tiles, a, scratch);
-    new.gemm_f32[w->format](w, bias, x, n_tiles, b, scratch);
-    assert_close("gemm_f32", a, b, out, sum_bound(w->channels));
-    if (w->format != MATRIX_F16) {
-        poison(a, out);
-        poison(b, out);
-        ref.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, a, scratch);
-        new.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, b, scratch);
-        assert_same("gemm_i8", a, b, out);
+        check_gemm_f32(&p, finish);
+        for (uint32_t i = 0; w->format != MATRIX_F16 && i < variants->count; i++)
+            check_gemm_i8(&p, finish, variants->at[i].name, variants->at[i].run);
     }
-    if (n_tiles >= 8) {
-        snprintf(label, sizeof label, "gemm_f32 %s %ux%u", format_names[w->format], w->rows, w->channels);
-        BENCH(label, out * w->channels, new.gemm_f32[w->format](w, bias, x, n_tiles, b, scratch));
-        snprintf(label, sizeof label, "gemm_i8  %s %ux%u", format_names[w->format], w->rows, w->channels);
-        if (w->format != MATRIX_F16)
-            BENCH(label, out * w->channels, new.gemm_i8[w->format](w, bias, q, x_scale, n_tiles, b, scratch));
-    }
-    free(x);
-    free(a);
-    free(b);
-    free(x_scale);
-    free(q);
-    free(scratch);
+    free(p.x);
+    free(p.a);
+    free(p.b);
+    free(p.x_scale);
+    free(p.q);
+    free(p.scratch);
 }
 
 static void check_gemv(const Case *c, Kind kind) {
@@ -220,7 +267,7 @@ void check_matrices(void) {
 
                 for (Kind activations = 0; activations < KINDS; activations++)
                     check_gemv(&c, activations);
-                for (size_t n_tiles = 1; n_tiles <= 2; n_tiles++)
+                for (size_t n_tiles = 1; n_tiles <= 3; n_tiles++)
                     check_gemm(&c, n_tiles, kind == RANDOM ? RANDOM : ALL_PLUS, n_tiles == 1);
                 check_rows(&c);
                 free_case(&c);

@@ -144,9 +144,13 @@ WHISPER158_API int whisper158_model_get_token(const whisper158_model *model, uin
 typedef struct whisper158_context_options {
     uint32_t threads;    /* 0: one for each online processor, at most 4. Results are the same for any number */
     const char *kernels; /* NULL: the best for this processor; or the name of a set, see whisper158_kernels_name */
+    bool keep_pages;     /* do not give memory back between the phases of a window (below): a little faster */
 } whisper158_context_options;
 
-/* Allocates all that `options` (NULL: defaults) ask for; nothing is allocated later but results. */
+/*
+ * Reserves all that `options` (NULL: defaults) ask for; nothing is reserved later but results. What is reserved becomes
+ * memory when it is first used, and short audio uses less of it.
+ */
 WHISPER158_API int whisper158_context_new(whisper158_context **out, const whisper158_model *model,
                                           const whisper158_context_options *options, whisper158_error *error);
 
@@ -158,6 +162,21 @@ WHISPER158_API whisper158_context *whisper158_context_free(whisper158_context *c
  * ... until NULL. Static storage.
  */
 WHISPER158_API const char *whisper158_kernels_name(uint32_t index);
+
+/* --------------------------------------------------------------------------------------------------------- memory */
+/*
+ * A window of audio goes through five phases. What one leaves behind for no later one is given back to the system:
+ * activations, and the blob's pages, which come from the system's cache of files again when the next window needs them.
+ * So a context never needs memory for the encoder and for the decoder at once.
+ */
+typedef enum whisper158_phase {
+    WHISPER158_PHASE_MEL = 0,    /* spectrogram */
+    WHISPER158_PHASE_STEM = 1,   /* the encoder's convolutions */
+    WHISPER158_PHASE_BLOCKS = 2, /* the encoder's layers */
+    WHISPER158_PHASE_CROSS = 3,  /* keys and values that the decoder's layers make of the encoder's output */
+    WHISPER158_PHASE_TEXT = 4,   /* the decoder, token by token */
+    WHISPER158_PHASES = 5,
+} whisper158_phase;
 
 /* ----------------------------------------------------------------------------------------------------- transcribe */
 

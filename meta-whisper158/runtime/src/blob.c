@@ -524,9 +524,10 @@ static int check_scale(const Reader *reader, const BlobSection *section) {
     return 0;
 }
 
+/* Pages are given up behind the reading, so that checking a model takes no more memory than its largest section. */
 static int check_payloads(const Reader *reader) {
     const Blob *blob = reader->blob;
-    uint64_t end = HEADER_SIZE + (uint64_t)blob->n_sections * ENTRY_SIZE;
+    uint64_t end = HEADER_SIZE + (uint64_t)blob->n_sections * ENTRY_SIZE, given_up = 0;
     int r;
 
     for (uint32_t i = 0; i < blob->n_sections; i++) {
@@ -541,12 +542,14 @@ static int check_payloads(const Reader *reader) {
         r = check_values(reader, section);
         if (r < 0)
             return r;
+        given_up = blob_release(blob, given_up, end);
     }
     for (uint32_t i = 0; i < blob->n_sections; i++) {
         r = check_scale(reader, &blob->sections[i]);
         if (r < 0)
             return r;
     }
+    (void)blob_release(blob, 0, blob->size);
     return 0;
 }
 
@@ -640,6 +643,17 @@ void blob_close(Blob *blob) {
         (void)munmap((void *)(uintptr_t)blob->data, blob->size);
     free(blob->sections);
     *blob = (Blob){0};
+}
+
+/* The system keeps what it has of the file, as long as there is room; so a page that is read again is soon there. */
+uint64_t blob_release(const Blob *blob, uint64_t begin, uint64_t end) {
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+    if (blob->mapped && begin < end)
+        (void)madvise((void *)(uintptr_t)(blob->data + begin), end - begin, MADV_DONTNEED);
+    return end;
 }
 
 const BlobSection *blob_find(const Blob *blob, const char *name) {

@@ -46,6 +46,10 @@ int blob_open_memory(Blob *blob, const void *data, size_t size, const char *name
 
 void blob_close(Blob *blob);
 
+/* Takes the whole pages from `begin` to `end` (offsets) out of memory, until they are read again. Return: the end of the
+ * last one. */
+uint64_t blob_release(const Blob *blob, uint64_t begin, uint64_t end);
+
 /* The section of that name, or NULL. */
 const BlobSection *blob_find(const Blob *blob, const char *name);
 

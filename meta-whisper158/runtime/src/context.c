@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "memory.h"
 
 #define DEFAULT_THREADS 4
 
@@ -46,6 +45,33 @@ static uint32_t default_threads(void) {
     return online < 1 ? 1 : online > DEFAULT_THREADS ? DEFAULT_THREADS : (uint32_t)online;
 }
 
+/* Done twice: see arena.c. */
+static void lay_out(whisper158_context *c) {
+    const whisper158_model_info *info = &c->model->info;
+    size_t columns = 2 * TILE; /* of a tile of frames */
+
+    mel_lay_out(c->mel, &c->arena);
+    c->window = arena_take(&c->arena, "spectrogram", WHISPER158_PHASE_MEL, WHISPER158_PHASE_STEM, PER_AUDIO_TILE,
+                           info->n_mels * columns * sizeof *c->window);
+    encoder_lay_out(c->encoder, &c->arena);
+    decoder_lay_out(c->decoder, &c->arena);
+    c->logits = arena_take(&c->arena, "logits", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT, PER_CONTEXT,
+                           info->n_vocab * sizeof *c->logits);
+}
+
+static int make_arena(whisper158_context *c) {
+    int r;
+
+    arena_init(&c->arena, tiles(c->model->info.n_audio_ctx), tiles(c->model->info.n_text_ctx));
+    lay_out(c);
+    r = arena_map(&c->arena);
+    if (r < 0)
+        return r;
+    lay_out(c);
+    arena_enter(&c->arena, WHISPER158_PHASE_MEL, false);
+    return 0;
+}
+
 int whisper158_context_new(whisper158_context **out, const whisper158_model *model,
                            const whisper158_context_options *options, whisper158_error *error) {
     uint32_t threads = options && options->threads ? options->threads : default_threads();
@@ -60,6 +86,7 @@ int whisper158_context_new(whisper158_context **out, const whisper158_model *mod
     if (!c)
         return w158_fail(error, -ENOMEM, "no memory for a context");
     c->model = model;
+    c->keep_pages = options && options->keep_pages;
     r = choose_kernels(&c->kernels, options ? options->kernels : NULL, error);
     if (r < 0) {
         free(c);
@@ -72,12 +99,8 @@ int whisper158_context_new(whisper158_context **out, const whisper158_model *mod
         r = encoder_new(&c->encoder, model, &c->kernels, c->pool);
     if (r >= 0)
         r = decoder_new(&c->decoder, model, &c->kernels, c->pool);
-    if (r >= 0) {
-        c->window = floats((size_t)model->info.n_mels * 2 * model->info.n_audio_ctx);
-        c->logits = floats(model->info.n_vocab);
-        if (!c->window || !c->logits)
-            r = -ENOMEM;
-    }
+    if (r >= 0)
+        r = make_arena(c);
     if (r < 0) {
         whisper158_context_free(c);
         if (r == -ENOMEM)
@@ -91,8 +114,7 @@ int whisper158_context_new(whisper158_context **out, const whisper158_model *mod
 whisper158_context *whisper158_context_free(whisper158_context *c) {
     if (!c)
         return NULL;
-    free(c->window);
-    free(c->logits);
+    arena_free(&c->arena);
     decoder_free(c->decoder);
     encoder_free(c->encoder);
     mel_free(c->mel);
@@ -122,11 +144,26 @@ int context_check_samples(const float *samples, size_t count, whisper158_error *
     return 0;
 }
 
-const float *context_listen(whisper158_context *c, const float *mel, uint32_t frames) {
-    const float *encoded = encoder_run(c->encoder, mel, frames);
+void context_enter(whisper158_context *c, whisper158_phase phase) {
+    if (phase != WHISPER158_PHASE_TEXT)
+        decoder_forget(c->decoder);
+    arena_enter(&c->arena, phase, !c->keep_pages);
+    if (!c->keep_pages)
+        model_release(c->model, phase);
+}
 
+const float *context_listen(whisper158_context *c, const float *mel, uint32_t frames) {
+    const float *encoded;
+
+    context_enter(c, WHISPER158_PHASE_STEM);
+    encoder_stem(c->encoder, mel, frames);
+    context_enter(c, WHISPER158_PHASE_BLOCKS);
+    encoded = encoder_blocks(c->encoder);
+    context_enter(c, WHISPER158_PHASE_CROSS);
+    if (!all_finite(encoded, tiles(frames) * c->model->info.n_audio_state * TILE))
+        return NULL;
     decoder_listen(c->decoder, encoded, frames);
-    return all_finite(encoded, tiles(frames) * c->model->info.n_audio_state * TILE) ? encoded : NULL;
+    return encoded;
 }
 
 int whisper158_mel(whisper158_context *c, const float *samples, size_t count, uint32_t columns, float *out,
@@ -157,6 +194,7 @@ int whisper158_encode(whisper158_context *c, const float *mel, uint32_t frames, 
     for (size_t f = 0; out && f < frames; f++)
         for (uint32_t channel = 0; channel < d; channel++)
             out[f * d + channel] = encoded[(f / TILE * d + channel) * TILE + f % TILE];
+    context_enter(c, WHISPER158_PHASE_TEXT);
     return 0;
 }
 

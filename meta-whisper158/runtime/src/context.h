@@ -3,6 +3,7 @@
 #ifndef W158_CONTEXT_H
 #define W158_CONTEXT_H
 
+#include "arena.h"
 #include "decoder.h"
 #include "encoder.h"
 #include "kernels/kernels.h"
@@ -17,6 +18,8 @@ struct whisper158_context {
     Mel *mel;
     Encoder *encoder;
     Decoder *decoder;
+    Arena arena;
+    bool keep_pages;
     float *window; /* [n_mels][2 x frames of the window] */
     float *logits; /* [n_vocab] */
     whisper158_timings timings;
@@ -25,7 +28,16 @@ struct whisper158_context {
 /* -EINVAL with a sentence that names the first sample that is no number, or beyond WHISPER158_MAX_SAMPLE; else 0. */
 int context_check_samples(const float *samples, size_t count, whisper158_error *error);
 
-/* Encoder and cross-attention over mel[n_mels][2 x frames]. Return: the encoder's output, or NULL when it is not finite. */
+/*
+ * A phase begins: memory and pages of the blob that are not needed in it are given up. A window goes through the phases
+ * from the first to the last; the decoder has its audio from context_listen until the next phase begins that is not TEXT.
+ */
+void context_enter(whisper158_context *context, whisper158_phase phase);
+
+/*
+ * Encoder and cross-attention over mel[n_mels][2 x frames]; ends in WHISPER158_PHASE_CROSS. Return: the encoder's output,
+ * or NULL when it is not finite.
+ */
 const float *context_listen(whisper158_context *context, const float *mel, uint32_t frames);
 
 #endif

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "encoder.h"
-#include "memory.h"
 
 /* Weights that one work item multiplies at least; below that, waking a thread costs more than it brings. */
 #define ITEM_WEIGHTS 65536u
@@ -60,11 +59,15 @@ static void listen_chunk(void *arg, size_t item, uint32_t worker) {
     linear_tiles(d->k, &cross->value, FINISH_STORE, x, n, d->cross[layer].value + at, s);
 }
 
+void decoder_forget(Decoder *d) {
+    d->frames = 0;
+    d->length = 0;
+}
+
 void decoder_listen(Decoder *d, const float *encoded, uint32_t frames) {
     Listen job = {d, encoded, chunks(frames)};
 
     d->frames = frames;
-    d->length = 0;
     pool_run(d->pool, listen_chunk, &job, job.n_chunks * d->model->info.n_text_layer);
 }
 
@@ -161,9 +164,12 @@ static void attend(Decoder *d, const Cache *cache, size_t frames) {
         attend_head(&job, head, 0);
 }
 
+/* Lanes that have no position yet are multiplied by zero, which not every float survives: a new tile begins as zeros. */
 static void put_lane(float *cache, uint32_t state, uint32_t position, const float *x) {
     float *lane = cache + (size_t)(position / TILE) * state * TILE + position % TILE;
 
+    if (position % TILE == 0)
+        memset(lane, 0, (size_t)state * TILE * sizeof *lane);
     for (uint32_t c = 0; c < state; c++)
         lane[c * TILE] = x[c];
 }
@@ -222,64 +228,55 @@ void decoder_step(Decoder *d, uint32_t token, float *logits) {
 
 /* ------------------------------------------------------------------------------------------------------ lifetime */
 
-static int caches_init(Cache **out, uint32_t layers, size_t positions, uint32_t state) {
-    Cache *caches = calloc(layers, sizeof *caches);
+static void caches_lay_out(Cache *caches, const whisper158_model_info *info, const char *name, whisper158_phase first,
+                           Unit unit, Arena *arena) {
+    size_t tile = (size_t)info->n_text_state * TILE * sizeof(float);
 
-    *out = caches;
-    for (uint32_t i = 0; caches && i < layers; i++) {
-        caches[i].key = floats(tiles(positions) * state * TILE);
-        caches[i].value = floats(tiles(positions) * state * TILE);
-        if (!caches[i].key || !caches[i].value)
-            return -ENOMEM;
+    for (uint32_t i = 0; i < info->n_text_layer; i++) {
+        caches[i].key = arena_take(arena, name, first, WHISPER158_PHASE_TEXT, unit, tile);
+        caches[i].value = arena_take(arena, name, first, WHISPER158_PHASE_TEXT, unit, tile);
     }
-    return caches ? 0 : -ENOMEM;
 }
 
-static void caches_free(Cache *caches, uint32_t layers) {
-    for (uint32_t i = 0; caches && i < layers; i++) {
-        free(caches[i].key);
-        free(caches[i].value);
-    }
-    free(caches);
+static float *vector(Arena *arena, size_t n) {
+    return arena_take(arena, "token", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT, PER_CONTEXT, n * sizeof(float));
 }
 
-static int decoder_allocate(Decoder *d) {
+void decoder_lay_out(Decoder *d, Arena *arena) {
+    const whisper158_phase cross = WHISPER158_PHASE_CROSS, text = WHISPER158_PHASE_TEXT;
     const whisper158_model_info *info = &d->model->info;
-    uint32_t state = info->n_text_state, threads = pool_threads(d->pool);
-    uint32_t longest = info->n_audio_ctx > info->n_text_ctx ? info->n_audio_ctx : info->n_text_ctx;
+    uint32_t state = info->n_text_state;
+    Unit longest = info->n_audio_ctx > info->n_text_ctx ? PER_AUDIO_TILE : PER_TEXT_TILE;
 
-    d->x = floats(state);
-    d->normed = floats(state);
-    d->query = floats(state);
-    d->mixed = floats(state);
-    d->residual = floats(state);
-    d->hidden = floats(4 * (size_t)state);
-    d->q = aligned_array(4 * (size_t)state, 1);
-    d->chunks = calloc(threads, sizeof *d->chunks);
-    d->scores = calloc(threads, sizeof *d->scores);
-    if (!d->x || !d->normed || !d->query || !d->mixed || !d->residual || !d->hidden || !d->q || !d->chunks || !d->scores)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < threads; i++) {
-        d->scores[i] = floats(tiles(longest) * TILE);
-        if (!d->scores[i] || chunk_scratch_init(&d->chunks[i], state, state) < 0)
-            return -ENOMEM;
+    d->x = vector(arena, state);
+    d->normed = vector(arena, state);
+    d->query = vector(arena, state);
+    d->mixed = vector(arena, state);
+    d->residual = vector(arena, state);
+    d->hidden = vector(arena, 4 * (size_t)state);
+    d->q = arena_take(arena, "token", text, text, PER_CONTEXT, 4 * (size_t)state);
+    for (uint32_t i = 0; i < pool_threads(d->pool); i++) {
+        d->scores[i] = arena_take(arena, "scores", text, text, longest, TILE * sizeof **d->scores);
+        chunk_scratch_lay_out(&d->chunks[i], state, state, cross, cross, arena);
     }
-    if (caches_init(&d->self, info->n_text_layer, info->n_text_ctx, state) < 0)
-        return -ENOMEM;
-    return caches_init(&d->cross, info->n_text_layer, info->n_audio_ctx, state);
+    caches_lay_out(d->self, info, "cache of the text", text, PER_TEXT_TILE, arena);
+    caches_lay_out(d->cross, info, "cache of the audio", cross, PER_AUDIO_TILE, arena);
 }
 
 int decoder_new(Decoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool) {
+    uint32_t layers = model->info.n_text_layer, threads = pool_threads(pool);
     Decoder *d = calloc(1, sizeof *d);
-    int r;
 
     if (!d)
         return -ENOMEM;
     *d = (Decoder){.model = model, .k = kernels, .pool = pool};
-    r = decoder_allocate(d);
-    if (r < 0) {
+    d->chunks = calloc(threads, sizeof *d->chunks);
+    d->scores = calloc(threads, sizeof *d->scores);
+    d->self = calloc(layers, sizeof *d->self);
+    d->cross = calloc(layers, sizeof *d->cross);
+    if (!d->chunks || !d->scores || !d->self || !d->cross) {
         decoder_free(d);
-        return r;
+        return -ENOMEM;
     }
     *out = d;
     return 0;
@@ -288,23 +285,10 @@ int decoder_new(Decoder **out, const whisper158_model *model, const Kernels *ker
 Decoder *decoder_free(Decoder *d) {
     if (!d)
         return NULL;
-    for (uint32_t i = 0; i < pool_threads(d->pool); i++) {
-        if (d->chunks)
-            chunk_scratch_free(&d->chunks[i]);
-        if (d->scores)
-            free(d->scores[i]);
-    }
     free(d->chunks);
     free(d->scores);
-    caches_free(d->self, d->model->info.n_text_layer);
-    caches_free(d->cross, d->model->info.n_text_layer);
-    free(d->x);
-    free(d->normed);
-    free(d->query);
-    free(d->mixed);
-    free(d->residual);
-    free(d->hidden);
-    free(d->q);
+    free(d->self);
+    free(d->cross);
     free(d);
     return NULL;
 }

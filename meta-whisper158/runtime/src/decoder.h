@@ -3,6 +3,7 @@
 #ifndef W158_DECODER_H
 #define W158_DECODER_H
 
+#include "arena.h"
 #include "kernels/kernels.h"
 #include "model.h"
 #include "pool.h"
@@ -13,11 +14,17 @@ typedef struct Decoder Decoder;
 int decoder_new(Decoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool);
 Decoder *decoder_free(Decoder *decoder);
 
-/* Computes cross-attention keys and values of all layers from the encoder's output, [tiles(frames)][d][TILE], and
- * forgets all tokens. */
+/* Takes the decoder's arrays. */
+void decoder_lay_out(Decoder *decoder, Arena *arena);
+
+/* Forgets audio and text, as another phase begins. */
+void decoder_forget(Decoder *decoder);
+
+/* Computes cross-attention keys and values of all layers from the encoder's output, [tiles(frames)][d][TILE], in
+ * WHISPER158_PHASE_CROSS. The rest is done in WHISPER158_PHASE_TEXT. */
 void decoder_listen(Decoder *decoder, const float *encoded, uint32_t frames);
 
-/* Frames of the audio listened to; 0 before the first. */
+/* Frames of the audio listened to; 0 when there is none. */
 uint32_t decoder_frames(const Decoder *decoder);
 
 /* Tokens seen so far. */

@@ -14,9 +14,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "memory.h"
 
 /* The convolutions see columns: two to a frame, and one more on either side of the chunk. */
 #define CHUNK_FRAMES (CHUNK_TILES * TILE)
@@ -45,17 +42,11 @@ struct Encoder {
     const EncoderBlock *block;
 };
 
-int chunk_scratch_init(ChunkScratch *s, uint32_t rows, uint32_t widest) {
-    s->q = aligned_array((size_t)CHUNK_TILES * widest * TILE, 1);
-    s->q_scale = floats(CHUNK_FRAMES);
-    s->gemm = aligned_array(kernels_scratch(rows, widest), 1);
-    return s->q && s->q_scale && s->gemm ? 0 : -ENOMEM;
-}
-
-void chunk_scratch_free(ChunkScratch *s) {
-    free(s->q);
-    free(s->q_scale);
-    free(s->gemm);
+void chunk_scratch_lay_out(ChunkScratch *s, uint32_t rows, uint32_t widest, whisper158_phase first,
+                           whisper158_phase last, Arena *arena) {
+    s->q = arena_take(arena, "chunks, 8 bits", first, last, PER_CONTEXT, (size_t)CHUNK_TILES * widest * TILE);
+    s->q_scale = arena_take(arena, "chunks, 8 bits", first, last, PER_CONTEXT, CHUNK_FRAMES * sizeof *s->q_scale);
+    s->gemm = arena_take(arena, "matrix products", first, last, PER_CONTEXT, kernels_scratch(rows, widest));
 }
 
 Activations activations(const Kernels *k, uint32_t activation_bits, const float *x, uint32_t channels, size_t n_tiles,
@@ -221,12 +212,15 @@ static void last_norm_chunk(void *arg, size_t chunk, uint32_t worker) {
         e->k->norm_tile(x, norm->weight, norm->bias, d, x);
 }
 
-const float *encoder_run(Encoder *e, const float *mel, uint32_t frames) {
-    size_t n_chunks = chunks(frames);
-
+void encoder_stem(Encoder *e, const float *mel, uint32_t frames) {
     e->mel = mel;
     e->frames = frames;
-    pool_run(e->pool, stem_chunk, e, n_chunks);
+    pool_run(e->pool, stem_chunk, e, chunks(frames));
+}
+
+const float *encoder_blocks(Encoder *e) {
+    size_t n_chunks = chunks(e->frames);
+
     for (uint32_t i = 0; i < e->model->info.n_audio_layer; i++) {
         e->block = &e->model->encoder[i];
         pool_run(e->pool, project_chunk, e, n_chunks);
@@ -242,39 +236,41 @@ static uint32_t largest(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
-static int worker_init(Worker *w, const whisper158_model_info *info) {
+/* What both halves of the encoder use, and what only one of them does. */
+static void worker_lay_out(Worker *w, const whisper158_model_info *info, Arena *arena) {
+    const whisper158_phase stem = WHISPER158_PHASE_STEM, blocks = WHISPER158_PHASE_BLOCKS;
     uint32_t d = info->n_audio_state, widest = largest(4 * d, 3 * info->n_mels);
-    size_t tile = (size_t)d * TILE;
+    size_t tile = (size_t)d * TILE * sizeof(float);
 
-    w->normed = floats(CHUNK_TILES * tile);
-    w->hidden = floats((size_t)CHUNK_TILES * widest * TILE);
-    w->columns = floats(STEM_TILES * tile);
-    w->scores = floats(tiles(info->n_audio_ctx) * TILE * TILE);
-    if (!w->normed || !w->hidden || !w->columns || !w->scores)
-        return -ENOMEM;
-    return chunk_scratch_init(&w->linear, 4 * d, widest);
+    w->hidden = arena_take(arena, "chunks", stem, blocks, PER_CONTEXT, (size_t)CHUNK_TILES * widest * TILE * sizeof(float));
+    w->columns = arena_take(arena, "first convolution", stem, stem, PER_CONTEXT, STEM_TILES * tile);
+    w->normed = arena_take(arena, "chunks", blocks, blocks, PER_CONTEXT, CHUNK_TILES * tile);
+    w->scores = arena_take(arena, "scores", blocks, blocks, PER_AUDIO_TILE, TILE * TILE * sizeof *w->scores);
+    chunk_scratch_lay_out(&w->linear, 4 * d, widest, stem, blocks, arena);
+}
+
+void encoder_lay_out(Encoder *e, Arena *arena) {
+    const whisper158_phase blocks = WHISPER158_PHASE_BLOCKS;
+    size_t tile = (size_t)e->model->info.n_audio_state * TILE * sizeof(float);
+
+    e->x = arena_take(arena, "frames", WHISPER158_PHASE_STEM, WHISPER158_PHASE_CROSS, PER_AUDIO_TILE, tile);
+    e->query = arena_take(arena, "queries, keys, values", blocks, blocks, PER_AUDIO_TILE, tile);
+    e->key = arena_take(arena, "queries, keys, values", blocks, blocks, PER_AUDIO_TILE, tile);
+    e->value = arena_take(arena, "queries, keys, values", blocks, blocks, PER_AUDIO_TILE, tile);
+    for (uint32_t i = 0; i < pool_threads(e->pool); i++)
+        worker_lay_out(&e->workers[i], &e->model->info, arena);
 }
 
 int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool) {
-    size_t stream = tiles(model->info.n_audio_ctx) * model->info.n_audio_state * TILE;
     Encoder *e = calloc(1, sizeof *e);
-    int r = 0;
 
     if (!e)
         return -ENOMEM;
     *e = (Encoder){.model = model, .k = kernels, .pool = pool};
     e->workers = calloc(pool_threads(pool), sizeof *e->workers);
-    e->x = floats(stream);
-    e->query = floats(stream);
-    e->key = floats(stream);
-    e->value = floats(stream);
-    if (!e->workers || !e->x || !e->query || !e->key || !e->value)
-        r = -ENOMEM;
-    for (uint32_t i = 0; r == 0 && i < pool_threads(pool); i++)
-        r = worker_init(&e->workers[i], &model->info);
-    if (r < 0) {
+    if (!e->workers) {
         encoder_free(e);
-        return r;
+        return -ENOMEM;
     }
     *out = e;
     return 0;
@@ -283,20 +279,7 @@ int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *ker
 Encoder *encoder_free(Encoder *e) {
     if (!e)
         return NULL;
-    for (uint32_t i = 0; e->workers && i < pool_threads(e->pool); i++) {
-        Worker *w = &e->workers[i];
-
-        free(w->normed);
-        free(w->hidden);
-        free(w->columns);
-        free(w->scores);
-        chunk_scratch_free(&w->linear);
-    }
     free(e->workers);
-    free(e->x);
-    free(e->query);
-    free(e->key);
-    free(e->value);
     free(e);
     return NULL;
 }

@@ -3,6 +3,7 @@
 #ifndef W158_ENCODER_H
 #define W158_ENCODER_H
 
+#include "arena.h"
 #include "kernels/kernels.h"
 #include "model.h"
 #include "pool.h"
@@ -13,11 +14,17 @@ typedef struct Encoder Encoder;
 int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool);
 Encoder *encoder_free(Encoder *encoder);
 
+/* Takes the encoder's arrays. */
+void encoder_lay_out(Encoder *encoder, Arena *arena);
+
+/* The convolutions over mel[n_mels][2 x frames], 1 <= frames <= n_audio_ctx, in WHISPER158_PHASE_STEM. */
+void encoder_stem(Encoder *encoder, const float *mel, uint32_t frames);
+
 /*
- * Encodes mel[n_mels][2 x frames], 1 <= frames <= n_audio_ctx. Returns the output, [tiles(frames)][d][TILE], which stays
- * the encoder's and is valid until the next call.
+ * The blocks, in WHISPER158_PHASE_BLOCKS. Returns the encoder's output, [tiles(frames)][d][TILE], which stays the
+ * encoder's and lives on in WHISPER158_PHASE_CROSS.
  */
-const float *encoder_run(Encoder *encoder, const float *mel, uint32_t frames);
+const float *encoder_blocks(Encoder *encoder);
 
 /* The tiles that one work item takes through the layers: enough to pay for unpacking the weights once for all of them. */
 #define CHUNK_TILES 8u
@@ -41,8 +48,8 @@ typedef struct ChunkScratch {
 } ChunkScratch;
 
 /* For layers of at most so many outputs and inputs. */
-int chunk_scratch_init(ChunkScratch *s, uint32_t rows, uint32_t widest);
-void chunk_scratch_free(ChunkScratch *s);
+void chunk_scratch_lay_out(ChunkScratch *s, uint32_t rows, uint32_t widest, whisper158_phase first,
+                           whisper158_phase last, Arena *arena);
 
 /* What goes into linear layers over a chunk: x[CHUNK_TILES][channels][TILE], and the same in int8 where the model's
  * activations are (else NULL). */

@@ -60,9 +60,8 @@ int mel_new(Mel **out, const float *filters, uint32_t n_mels, uint32_t threads) 
         return -ENOMEM;
     *mel = (Mel){.filters = filters, .n_mels = n_mels, .threads = threads};
     mel->bands = calloc(n_mels, sizeof *mel->bands);
-    mel->scratch = calloc(threads, sizeof *mel->scratch);
     mel->loudest = calloc(threads, sizeof *mel->loudest);
-    if (!mel->bands || !mel->scratch || !mel->loudest) {
+    if (!mel->bands || !mel->loudest) {
         mel_free(mel);
         return -ENOMEM;
     }
@@ -89,10 +88,14 @@ Mel *mel_free(Mel *mel) {
     if (!mel)
         return NULL;
     free(mel->bands);
-    free(mel->scratch);
     free(mel->loudest);
     free(mel);
     return NULL;
+}
+
+void mel_lay_out(Mel *mel, Arena *arena) {
+    mel->scratch = arena_take(arena, "transforms", WHISPER158_PHASE_MEL, WHISPER158_PHASE_TEXT, PER_CONTEXT,
+                              mel->threads * sizeof *mel->scratch);
 }
 
 /* Sample `i` of the audio: mirrored before the beginning, silent behind the end. */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arena.h"
 #include "pool.h"
 
 #define MEL_BINS 201u /* of a transform of 400 samples */
@@ -15,6 +16,9 @@ typedef struct Mel Mel;
 /* `filters`: [n_mels][MEL_BINS], must outlive the object. */
 int mel_new(Mel **out, const float *filters, uint32_t n_mels, uint32_t threads);
 Mel *mel_free(Mel *mel);
+
+/* Takes the arrays, which live in all phases: there may be a need for a spectrogram in any. */
+void mel_lay_out(Mel *mel, Arena *arena);
 
 /*
  * log10 of the mel power, not below -10, of columns first .. first + columns - 1: out[n_mels][out_stride]. The audio is

@@ -407,6 +407,47 @@ int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error)
     return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------------- pages */
+
+static bool starts_with(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+const ModelPart *model_part_of(const BlobSection *section) {
+    static const ModelPart encoder = {"encoder", WHISPER158_PHASE_STEM, WHISPER158_PHASE_BLOCKS};
+    static const ModelPart cross = {"keys and values of the audio", WHISPER158_PHASE_CROSS, WHISPER158_PHASE_CROSS};
+    static const ModelPart embedding = {"embedding, head", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT};
+    static const ModelPart decoder = {"decoder", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT};
+    static const ModelPart rest = {"vocabulary, filters, other", WHISPER158_PHASE_MEL, WHISPER158_PHASE_TEXT};
+
+    if (starts_with(section->name, "encoder."))
+        return &encoder;
+    if (strstr(section->name, ".cross_attn.key.") || strstr(section->name, ".cross_attn.value."))
+        return &cross;
+    if (starts_with(section->name, "decoder.token_embedding."))
+        return &embedding;
+    return starts_with(section->name, "decoder.") ? &decoder : &rest;
+}
+
+/* Neighbours go together, for they share pages. */
+void model_release(const whisper158_model *model, whisper158_phase phase) {
+    const Blob *blob = &model->blob;
+    uint64_t begin = 0, end = 0;
+
+    for (uint32_t i = 0; i < blob->n_sections; i++) {
+        const BlobSection *section = &blob->sections[i];
+        const ModelPart *part = model_part_of(section);
+
+        if (part->first <= phase && phase <= part->last) {
+            (void)blob_release(blob, begin, end);
+            begin = end = section->offset + section->size;
+        } else {
+            end = section->offset + section->size;
+        }
+    }
+    (void)blob_release(blob, begin, end);
+}
+
 /* ----------------------------------------------------------------------------------------------------- public */
 
 int whisper158_model_open(whisper158_model **out, const char *path, whisper158_error *error) {

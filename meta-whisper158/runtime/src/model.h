@@ -79,6 +79,17 @@ struct whisper158_model {
     Norm decoder_norm;
 };
 
+/* Sections that are needed in the same phases. */
+typedef struct ModelPart {
+    const char *name; /* static storage */
+    whisper158_phase first, last;
+} ModelPart;
+
+const ModelPart *model_part_of(const BlobSection *section);
+
+/* Gives up the pages of all sections that a phase does not need. Others may be reading them: they come back. */
+void model_release(const whisper158_model *model, whisper158_phase phase);
+
 /* The checks of model.c on a blob that is open already; takes the blob over on success. Split off for the fuzzer. */
 int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error);
 

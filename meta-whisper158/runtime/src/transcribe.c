@@ -119,9 +119,11 @@ static int listen(Transcription *t, size_t column, size_t columns) {
     const float *encoded;
     Stopwatch since;
 
+    context_enter(c, WHISPER158_PHASE_MEL);
     window_mel(t, column, columns);
     since = start(t);
     encoded = context_listen(c, c->window, (uint32_t)(t->window_columns / COLUMNS_PER_FRAME));
+    context_enter(c, WHISPER158_PHASE_TEXT);
     stop(t, since, &c->timings.encode, &c->timings.encode_cpu);
     c->timings.windows++;
     if (!encoded)

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
-#ifndef W158_MEMORY_H
-#define W158_MEMORY_H
+#ifndef CHECK_MEMORY_H
+#define CHECK_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"transcribe", "turn speech in audio files into text", command_transcribe},
     {"info", "show what a model file holds", command_info},
+    {"bench", "measure time and memory that a model takes here", command_bench},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "options.h"
 #include "report.h"
 
 const char settings_help[] = "Usage: whisper158 transcribe [OPTION]... FILE...\n"
@@ -107,30 +108,6 @@ static const struct option long_options[] = {
     {0},
 };
 
-/* A whole number from 1 to `max`, else 0. */
-static uint32_t parse_number(const char *text, uint32_t max) {
-    uint32_t value = 0;
-
-    for (; *text >= '0' && *text <= '9' && value <= max; text++)
-        value = 10 * value + (uint32_t)(*text - '0');
-    return *text == '\0' && value <= max ? value : 0;
-}
-
-static int parse_kernels(const char **out, const char *value) {
-    char names[256] = "";
-    const char *name;
-
-    for (uint32_t i = 0; (name = whisper158_kernels_name(i)); i++) {
-        const size_t used = strlen(names);
-
-        *out = name;
-        if (strcmp(value, name) == 0)
-            return 0;
-        (void)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", name);
-    }
-    return report_usage("transcribe", "--kernels %s is not one of those that this processor can run: %s", value, names);
-}
-
 static int parse_task(whisper158_task *out, const char *value) {
     const bool translate = strcmp(value, "translate") == 0;
 
@@ -178,7 +155,7 @@ static int parse_option(Settings *s, int option, const char *value) {
         s->help = true;
         return 0;
     case OPTION_KERNELS:
-        return parse_kernels(&s->machine.kernels, value);
+        return parse_kernels(&s->machine.kernels, value, "transcribe");
     case OPTION_TASK:
         return parse_task(&s->listen.task, value);
     case OPTION_TRANSLATE:

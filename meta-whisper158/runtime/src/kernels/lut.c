@@ -31,17 +31,20 @@ void KERNELS_INIT(Kernels *k) {
 
 /* The widest registers that there are. */
 #define REGISTER (W * sizeof(float))
-#define LANES (REGISTER / sizeof(int16_t))
+#define LANES (uint32_t)(REGISTER / sizeof(int16_t))
 typedef int16_t v16 __attribute__((vector_size(REGISTER)));
 typedef int32_t v32 __attribute__((vector_size(2 * REGISTER)));
-typedef int8_t v8 __attribute__((vector_size(REGISTER / 2)));
 typedef int32_t vi __attribute__((vector_size(REGISTER))); /* as many as a vf has floats */
 
 #define WIDEST 32u /* frames in one look-up */
 #define MAX_PARTS (WIDEST / LANES)
 #define MAX_PER_BYTE 5u
+#define MAX_BYTES 8u
 
-/* One shape of the algorithm. Always a constant: everything below is inlined into the variants at the end. */
+_Static_assert(LUT_SCRATCH >= 8u * 81 * WIDEST * sizeof(int16_t), "tables of t4");
+_Static_assert(LUT_SCRATCH >= 4u * 243 * WIDEST * sizeof(int16_t), "tables of t5");
+
+/* One shape of the algorithm. */
 typedef struct Shape {
     uint32_t per_byte;   /* channels in a byte */
     uint32_t sums;       /* 3 to the power of that */
@@ -50,10 +53,11 @@ typedef struct Shape {
     uint32_t frames;     /* in one look-up: half a tile, a tile or two */
 } Shape;
 
-#define INLINE static inline __attribute__((always_inline))
-
-_Static_assert(LUT_SCRATCH >= 8u * 81 * WIDEST * sizeof(int16_t), "tables of t4");
-_Static_assert(LUT_SCRATCH >= 4u * 243 * WIDEST * sizeof(int16_t), "tables of t5");
+/* The two inner loops, below as templates over a constant shape and at the end as functions. */
+typedef void Build(const int8_t *q, size_t step, v16 *table);
+typedef void LookUp(const uint8_t *bytes, uint32_t rows, const v16 *tables, v16 *sums, v32 *total);
+#define TEMPLATE static inline __attribute__((always_inline))
+#define INSTANCE static __attribute__((noinline))
 
 /* ---------------------------------------------------------------------------------------------------- tables */
 
@@ -68,35 +72,44 @@ typedef struct Piece {
     v16 at[TOGETHER];
 } Piece;
 
-INLINE Piece piece_add(Piece a, Piece b) {
+TEMPLATE Piece piece_add(Piece a, Piece b) {
     for (uint32_t i = 0; i < TOGETHER; i++)
         a.at[i] += b.at[i];
     return a;
 }
 
-INLINE Piece piece_negative(Piece a) {
+TEMPLATE Piece piece_subtract(Piece a, Piece b) {
     for (uint32_t i = 0; i < TOGETHER; i++)
-        a.at[i] = -a.at[i];
+        a.at[i] -= b.at[i];
     return a;
+}
+
+/* LANES numbers of 8 bits in 16. (GCC 12 makes a mess of __builtin_convertvector here.) */
+TEMPLATE v16 load_i8(const int8_t *q) {
+#if defined(__AVX2__)
+    return (v16)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)q));
+#elif defined(__aarch64__)
+    return vmovl_s8(vld1_s8(q));
+#else
+    return (v16)_mm_srai_epi16(_mm_unpacklo_epi8(_mm_setzero_si128(), _mm_loadl_epi64((const __m128i *)(const void *)q)), 8);
+#endif
 }
 
 /* A channel of the frames from register `part` on, as 16-bit numbers. q points at the channel in the first tile; the
  * second tile is `step` behind. */
-INLINE Piece load_channel(Shape s, const int8_t *q, size_t step, uint32_t part) {
+TEMPLATE Piece load_channel(Shape s, const int8_t *q, size_t step, uint32_t part) {
     Piece x = {0};
 
     for (uint32_t i = 0; i < TOGETHER && (part + i) * LANES < s.frames; i++) {
-        uint32_t frame = (part + i) * (uint32_t)LANES;
-        v8 narrow;
+        uint32_t frame = (part + i) * LANES;
 
-        memcpy(&narrow, q + frame / TILE * step + frame % TILE, sizeof narrow);
-        x.at[i] = __builtin_convertvector(narrow, v16);
+        x.at[i] = load_i8(q + frame / TILE * step + frame % TILE);
     }
     return x;
 }
 
 /* Nine neighbouring entries: table[j] = low[j] + high. */
-INLINE void store_nine(Shape s, const Piece low[9], Piece high, v16 *table) {
+TEMPLATE void store_nine(Shape s, const Piece low[9], Piece high, v16 *table) {
     const uint32_t parts = s.frames / LANES;
 
     _Pragma("GCC unroll 9") for (uint32_t j = 0; j < 9; j++) {
@@ -108,30 +121,31 @@ INLINE void store_nine(Shape s, const Piece low[9], Piece high, v16 *table) {
 }
 
 /*
- * The table of one byte: entry t0 + 3 t1 + 9 t2 ... is the sum of (t_i - 1) x_i. The nine sums of the first two channels
- * stay in registers while those of the others pass by. Channels from `used` on count for nothing.
+ * The table of one byte: entry t0 + 3 t1 + 9 t2 ... is the sum of (t_i - 1) x_i, with the channels x_i at q. The nine sums
+ * of the first two channels stay in registers while those of the others pass by.
  */
-INLINE void build_table(Shape s, const int8_t *q, size_t step, uint32_t used, v16 *table) {
+TEMPLATE void build_table(Shape s, const int8_t *q, size_t step, v16 *table) {
     const uint32_t parts = s.frames / LANES;
 
     for (uint32_t part = 0; part < parts; part += TOGETHER) {
+        const Piece zero = {0};
+        Piece x[MAX_PER_BYTE] = {zero}, low[9], fifth, fourth, third;
         v16 *entry = table + part;
-        Piece x[MAX_PER_BYTE] = {{{{0}}}}, low[9], fifth, fourth, third;
 
-        for (uint32_t i = 0; i < s.per_byte && i < used; i++)
+        for (uint32_t i = 0; i < s.per_byte; i++)
             x[i] = load_channel(s, q + i * TILE, step, part);
-        low[1] = piece_negative(x[1]);
-        low[4] = (Piece){{{0}}};
+        low[1] = piece_subtract(zero, x[1]);
+        low[4] = zero;
         low[7] = x[1];
         for (uint32_t i = 0; i < 9; i += 3) {
-            low[i] = piece_add(low[i + 1], piece_negative(x[0]));
+            low[i] = piece_subtract(low[i + 1], x[0]);
             low[i + 2] = piece_add(low[i + 1], x[0]);
         }
-        fifth = piece_negative(x[4]); /* zero where a byte has four channels, and then once only */
+        fifth = piece_subtract(zero, x[4]); /* zero where a byte has four channels, and then once only */
         for (uint32_t i = 0; i < s.sums / 81; i++, fifth = piece_add(fifth, x[4])) {
-            fourth = piece_add(fifth, piece_negative(x[3]));
-            for (uint32_t j = 0; j < 3; j++, fourth = piece_add(fourth, x[3])) {
-                third = piece_add(fourth, piece_negative(x[2]));
+            fourth = piece_subtract(fifth, x[3]);
+            _Pragma("GCC unroll 1") for (uint32_t j = 0; j < 3; j++, fourth = piece_add(fourth, x[3])) {
+                third = piece_subtract(fourth, x[2]);
                 for (uint32_t k = 0; k < 3; k++, third = piece_add(third, x[2]), entry += 9 * parts)
                     store_nine(s, low, third, entry);
             }
@@ -141,190 +155,248 @@ INLINE void build_table(Shape s, const int8_t *q, size_t step, uint32_t used, v1
 
 /* -------------------------------------------------------------------------------------------------- look-up */
 
-/* Where the entry of byte `i` of a word begins in its table: one shift and one mask give the byte times its size. (The
- * shift is written as a rotation, which some processors do without a copy.) */
-INLINE size_t entry_offset(uint64_t word, uint32_t i, uint32_t entry) {
-    uint32_t log2 = (uint32_t)__builtin_ctz(entry), shift = (8 * i + 64 - log2) % 64;
+/* Hides from the compiler where a number comes from: it stays in a register instead of being computed again. */
+#define KEEP(x) __asm__("" : "+r"(x))
 
-    return (word >> shift | word << (64 - shift) % 64) & ((uint64_t)255 << log2);
+/*
+ * The entry that byte `i` of a word names in a table: the byte times the entry's size is one shift and one mask. (aarch64
+ * does both in one instruction, and adds the table's address in another; on x86 the shift is a rotation, for which no
+ * copy is needed, and the table's address is a constant offset in the load.)
+ */
+TEMPLATE const v16 *find(Shape s, uint64_t word, uint64_t mask, uint32_t i, const v16 *table) {
+    const uint32_t log2 = (uint32_t)__builtin_ctz(s.frames * (uint32_t)sizeof(int16_t));
+    const char *entry = (const char *)table;
+#if defined(__aarch64__)
+    entry += (i == 0 ? word << log2 : word >> (8 * i - log2)) & mask;
+    KEEP(entry);
+#else
+    const uint32_t shift = (8 * i + 64 - log2) % 64;
+
+    entry += (word >> shift | word << (64 - shift) % 64) & mask;
+#endif
+    return (const v16 *)(const void *)entry;
 }
 
-/* What a look-up does with its sums: they start at zero or go on, and stay 16-bit or move to `total`, which they also
- * start or add to. */
-typedef enum Step { STEP_START = 1, STEP_WIDEN = 2, STEP_FIRST_TOTAL = 4 } Step;
+TEMPLATE uint64_t load_word(const uint8_t *bytes, uint32_t n) {
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
 
-INLINE void look_up(Shape s, unsigned step, const uint8_t *bytes, uint32_t rows, const v16 *tables, v16 *sums,
-                    v32 *total) {
-    const uint32_t parts = s.frames / LANES, entry = s.frames * (uint32_t)sizeof(int16_t);
+    memcpy(&two, bytes, sizeof two);
+    if (n == sizeof two)
+        return two;
+    memcpy(&four, bytes, sizeof four);
+    if (n == sizeof four)
+        return four;
+    memcpy(&eight, bytes, sizeof eight);
+    return eight;
+}
 
-    for (uint32_t row = 0; row < rows; row++) {
-        uint64_t word = 0;
+/* What becomes of the sums of a look-up: they begin, go on, or go on and move to `total`. */
+typedef enum Step { STEP_BEGIN, STEP_GO_ON, STEP_WIDEN, STEPS } Step;
+
+/* sums[row][frames] = or += what each row's bytes find in the tables; STEP_WIDEN: total += sums, which are left undefined. */
+TEMPLATE void look_up(Shape s, Step step, const uint8_t *bytes, uint32_t rows, const v16 *tables, v16 *sums, v32 *total) {
+    const uint32_t parts = s.frames / LANES;
+    uint64_t mask = UINT64_C(255) * s.frames * sizeof(int16_t);
+    const v16 *table[MAX_BYTES];
+
+    for (uint32_t i = 0; i < s.bytes; i++)
+        table[i] = tables + (size_t)i * s.sums * parts;
+#if defined(__aarch64__)
+    KEEP(mask);
+    for (uint32_t i = 0; i < s.bytes; i++)
+        KEEP(table[i]);
+#endif
+    for (uint32_t row = 0; row < rows; row++, bytes += s.pass_bytes, sums += parts, total += parts) {
+        uint64_t word = load_word(bytes, s.bytes);
         v16 sum[MAX_PARTS];
 
-        memcpy(&word, bytes + (size_t)row * s.pass_bytes, s.bytes);
-        for (uint32_t p = 0; p < parts && !(step & STEP_START); p++)
-            sum[p] = sums[row * parts + p];
+        for (uint32_t p = 0; p < parts && step != STEP_BEGIN; p++)
+            sum[p] = sums[p];
         _Pragma("GCC unroll 8") for (uint32_t i = 0; i < s.bytes; i++) {
-            const v16 *found = (const v16 *)(const void *)((const char *)tables + (size_t)i * s.sums * entry +
-                                                           entry_offset(word, i, entry));
+            const v16 *found = find(s, word, mask, i, table[i]);
 
             for (uint32_t p = 0; p < parts; p++)
-                sum[p] = i == 0 && step & STEP_START ? found[p] : sum[p] + found[p];
+                sum[p] = i == 0 && step == STEP_BEGIN ? found[p] : sum[p] + found[p];
         }
         for (uint32_t p = 0; p < parts; p++) {
-            if (!(step & STEP_WIDEN))
-                sums[row * parts + p] = sum[p];
-            else if (step & STEP_FIRST_TOTAL)
-                total[row * parts + p] = __builtin_convertvector(sum[p], v32);
+            if (step == STEP_WIDEN)
+                total[p] += __builtin_convertvector(sum[p], v32);
             else
-                total[row * parts + p] += __builtin_convertvector(sum[p], v32);
+                sums[p] = sum[p];
         }
     }
 }
 
-/* look_up with the step for look-up number `i` of `n` that fill a total, where `exact` of them fit into 16 bits. */
-INLINE void look_up_number(Shape s, uint32_t i, uint32_t n, uint32_t exact, const uint8_t *bytes, uint32_t rows,
-                           const v16 *tables, v16 *sums, v32 *total) {
-    bool start = i % exact == 0, widen = i % exact == exact - 1 || i == n - 1, first = i < exact;
+/* ------------------------------------------------------------------------------------------------ the product */
 
-    if (!widen && start)
-        look_up(s, STEP_START, bytes, rows, tables, sums, total);
-    else if (!widen)
-        look_up(s, 0, bytes, rows, tables, sums, total);
-    else if (start && first)
-        look_up(s, STEP_START | STEP_WIDEN | STEP_FIRST_TOTAL, bytes, rows, tables, sums, total);
-    else if (start)
-        look_up(s, STEP_START | STEP_WIDEN, bytes, rows, tables, sums, total);
-    else if (first)
-        look_up(s, STEP_WIDEN | STEP_FIRST_TOTAL, bytes, rows, tables, sums, total);
-    else
-        look_up(s, STEP_WIDEN, bytes, rows, tables, sums, total);
-}
-
-/* One span of channels: total[row][frames] = codes x q, exact. */
-INLINE void multiply_span(Shape s, const Matrix *w, uint32_t span, const int8_t *q, v16 *tables, v16 *sums, v32 *total) {
-    const uint32_t parts = s.frames / LANES, channels = s.per_byte * s.bytes, exact = 32767 / (127 * channels);
-    uint32_t passes = (w->group + s.per_byte * s.pass_bytes - 1) / (s.per_byte * s.pass_bytes);
-    uint32_t n = (w->group + channels - 1) / channels;
-    size_t step = (size_t)w->channels * TILE;
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t pass = i * s.bytes / s.pass_bytes, byte = i * s.bytes % s.pass_bytes;
-        const uint8_t *bytes = (const uint8_t *)w->codes + ((size_t)span * passes + pass) * w->rows * s.pass_bytes + byte;
-
-        for (uint32_t b = 0; b < s.bytes; b++) {
-            uint32_t first = (i * s.bytes + b) * s.per_byte, left = first < w->group ? w->group - first : 0;
-            v16 *table = tables + (size_t)b * s.sums * parts;
-
-            if (left >= s.per_byte)
-                build_table(s, q + (size_t)first * TILE, step, s.per_byte, table);
-            else
-                build_table(s, q + (size_t)first * TILE, step, left, table);
-        }
-        look_up_number(s, i, n, exact, bytes, w->rows, tables, sums, total);
-    }
-}
-
-/* --------------------------------------------------------------------------------------------------- the product */
+typedef struct Loops {
+    Shape shape;
+    Build *build;
+    LookUp *look_up[STEPS];
+} Loops;
 
 /* What a call works with; the same for all of its tiles. */
 typedef struct Call {
     const Matrix *w;
     const float *bias;
     Finish finish;
-    v16 *tables, *sums; /* [bytes][sums][frames], [rows][frames] */
-    v32 *total;         /* [rows][frames] */
-    float *scaled;      /* [rows][frames], where rows have several scales */
+    v16 *tables;   /* [bytes][sums][frames] */
+    int16_t *sums; /* [rows][frames] */
+    int32_t *total;
+    float *scaled; /* of several scales for each row */
 } Call;
 
-INLINE vf total_lanes(const v32 *total, size_t at) {
+/* Tables of the bytes whose channels begin with `first`. Channels behind the span's end, which only its last byte may
+ * have, count for nothing. */
+static void build_tables(const Loops *loops, const Call *c, const int8_t *q, uint32_t first) {
+    const Shape *s = &loops->shape;
+    size_t step = (size_t)c->w->channels * TILE;
+
+    for (uint32_t b = 0; b < s->bytes; b++, first += s->per_byte) {
+        v16 *table = c->tables + (size_t)b * s->sums * s->frames / LANES;
+        uint32_t used = first < c->w->group ? c->w->group - first : 0;
+        int8_t rest[WIDEST / TILE][MAX_PER_BYTE * TILE] = {{0}};
+
+        if (used >= s->per_byte) {
+            loops->build(q + (size_t)first * TILE, step, table);
+            continue;
+        }
+        for (uint32_t frame = 0; frame < s->frames; frame += TILE)
+            for (uint32_t i = 0; i < used; i++)
+                memcpy(rest[frame / TILE] + i * TILE, q + (size_t)(first + i) * TILE + frame / TILE * step,
+                       s->frames < TILE ? s->frames : TILE);
+        loops->build(rest[0], sizeof rest[0], table);
+    }
+}
+
+/* One span of channels: total[row][frames] = codes x q, exact. */
+static void multiply_span(const Loops *loops, const Call *c, uint32_t span, const int8_t *q) {
+    const Shape *s = &loops->shape;
+    uint32_t channels = s->per_byte * s->bytes, exact = 32767 / (127 * channels);
+    uint32_t pass_channels = s->per_byte * s->pass_bytes, passes = (c->w->group + pass_channels - 1) / pass_channels;
+    uint32_t n = (c->w->group + channels - 1) / channels;
+
+    memset(c->total, 0, (size_t)c->w->rows * s->frames * sizeof *c->total);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t pass = i * s->bytes / s->pass_bytes, byte = i * s->bytes % s->pass_bytes;
+        const uint8_t *codes = c->w->codes;
+        bool widen = i % exact == exact - 1 || i == n - 1;
+
+        codes += ((size_t)span * passes + pass) * c->w->rows * s->pass_bytes + byte;
+        build_tables(loops, c, q, i * channels);
+        if (widen && i % exact == 0)
+            memset(c->sums, 0, (size_t)c->w->rows * s->frames * sizeof *c->sums);
+        loops->look_up[widen ? STEP_WIDEN : i % exact == 0 ? STEP_BEGIN : STEP_GO_ON](
+            codes, c->w->rows, c->tables, (v16 *)(void *)c->sums, (v32 *)(void *)c->total);
+    }
+}
+
+static inline vf load_total(const int32_t *total) {
     vi whole;
 
-    memcpy(&whole, (const int32_t *)total + at, sizeof whole);
+    memcpy(&whole, total, sizeof whole);
     return (vf)__builtin_convertvector(whole, vf);
 }
 
 /* scaled += scale x total, or = for the first span */
-INLINE void scale_span(Shape s, const Call *c, uint32_t span, uint32_t spans) {
+static void scale_span(const Call *c, uint32_t frames, uint32_t span, uint32_t spans) {
     for (uint32_t row = 0; row < c->w->rows; row++) {
         vf scale = vf_set(c->w->scale[(size_t)row * spans + span]);
 
-        for (uint32_t l = 0; l < s.frames; l += W) {
-            size_t at = (size_t)row * s.frames + l;
-            vf before = span == 0 ? vf_set(0) : vf_load(c->scaled + at);
+        for (uint32_t l = 0; l < frames; l += W) {
+            float *sum = c->scaled + (size_t)row * frames + l;
+            vf before = span == 0 ? vf_set(0) : vf_load(sum);
 
-            vf_store(c->scaled + at, before + scale * total_lanes(c->total, at));
+            vf_store(sum, before + scale * load_total(c->total + (size_t)row * frames + l));
         }
     }
 }
 
 /* y = finish(x_scale x scaled + bias); with one scale for each row straight from the total. */
-INLINE void finish_rows(Shape s, const Call *c, uint32_t spans, const float *x_scale, float *y) {
+static void finish_rows(const Call *c, uint32_t frames, bool is_scaled, const float *x_scale, float *y) {
     size_t step = (size_t)c->w->rows * TILE;
 
     for (uint32_t row = 0; row < c->w->rows; row++)
-        for (uint32_t l = 0; l < s.frames; l += W) {
-            size_t at = (size_t)row * s.frames + l;
+        for (uint32_t l = 0; l < frames; l += W) {
+            size_t at = (size_t)row * frames + l;
             vf value;
 
-            if (spans > 1)
+            if (is_scaled)
                 value = vf_load(c->scaled + at);
             else
-                value = vf_set(0) + vf_set(c->w->scale[row]) * total_lanes(c->total, at);
+                value = vf_set(0) + vf_set(c->w->scale[row]) * load_total(c->total + at);
             finish_lanes(c->finish, value * vf_load(x_scale + l), c->bias, row,
                          y + l / TILE * step + row * TILE + l % TILE);
         }
 }
 
 /* As many frames as the shape has, from the one that q, x_scale and y point at. */
-INLINE void multiply_frames(Shape s, const Call *c, const int8_t *q, const float *x_scale, float *y) {
+static void multiply_frames(const Loops *loops, const Call *c, const int8_t *q, const float *x_scale, float *y) {
     uint32_t spans = c->w->channels / c->w->group;
 
     for (uint32_t span = 0; span < spans; span++) {
-        multiply_span(s, c->w, span, q + (size_t)span * c->w->group * TILE, c->tables, c->sums, c->total);
+        multiply_span(loops, c, span, q + (size_t)span * c->w->group * TILE);
         if (spans > 1)
-            scale_span(s, c, span, spans);
+            scale_span(c, loops->shape.frames, span, spans);
     }
-    finish_rows(s, c, spans, x_scale, y);
+    finish_rows(c, loops->shape.frames, spans > 1, x_scale, y);
 }
 
-INLINE void multiply(Shape s, const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,
-                     size_t n_tiles, float *y, void *scratch) {
-    const Shape last = {s.per_byte, s.sums, s.pass_bytes, s.bytes, TILE}; /* where two tiles are one too many */
-    const size_t frames = n_tiles * TILE;
+/* `one` tile at a time does the last one where `loops` takes two. */
+static void multiply(const Loops *loops, const Loops *one, const Matrix *w, const float *bias, Finish finish,
+                     const int8_t *q, const float *x_scale, size_t n_tiles, float *y, void *scratch) {
+    const uint32_t frames = loops->shape.frames;
     Call c = {.w = w, .bias = bias, .finish = finish, .tables = scratch};
     size_t frame = 0;
 
-    c.sums = c.tables + LUT_SCRATCH / sizeof(v16);
-    c.total = (v32 *)(void *)((int16_t *)(void *)c.sums + (size_t)w->rows * WIDEST);
-    c.scaled = (float *)(void *)((int32_t *)(void *)c.total + (size_t)w->rows * WIDEST);
-    for (; frame + s.frames <= frames; frame += s.frames)
-        multiply_frames(s, &c, q + frame / TILE * w->channels * TILE + frame % TILE, x_scale + frame,
+    c.sums = (int16_t *)scratch + LUT_SCRATCH / sizeof *c.sums;
+    c.total = (int32_t *)(void *)(c.sums + (size_t)w->rows * WIDEST);
+    c.scaled = (float *)(void *)(c.total + (size_t)w->rows * WIDEST);
+    for (; frame + frames <= n_tiles * TILE; frame += frames)
+        multiply_frames(loops, &c, q + frame / TILE * w->channels * TILE + frame % TILE, x_scale + frame,
                         y + frame / TILE * w->rows * TILE + frame % TILE);
-    if (frame < frames)
-        multiply_frames(last, &c, q + frame * w->channels, x_scale + frame, y + frame * w->rows);
+    if (frame < n_tiles * TILE)
+        multiply_frames(one, &c, q + frame * w->channels, x_scale + frame, y + frame * w->rows);
 }
 
-#define VARIANT_OF(NAME, ...)                                                                                          \
-    static void NAME(const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,        \
-                     size_t n_tiles, float *y, void *scratch) {                                                        \
-        multiply((Shape){__VA_ARGS__}, w, bias, finish, q, x_scale, n_tiles, y, scratch);                              \
+/* -------------------------------------------------------------------------------------------------- variants */
+
+#define INSTANCE_OF_LOOK_UP(NAME, STEP, ...)                                                                           \
+    INSTANCE void NAME(const uint8_t *bytes, uint32_t rows, const v16 *tables, v16 *sums, v32 *total) {                \
+        look_up((Shape){__VA_ARGS__}, STEP, bytes, rows, tables, sums, total);                                         \
     }
-#define T4(BYTES, FRAMES) .per_byte = 4, .sums = 81, .pass_bytes = 8, .bytes = BYTES, .frames = FRAMES
-#define T5(BYTES, FRAMES) .per_byte = 5, .sums = 243, .pass_bytes = 4, .bytes = BYTES, .frames = FRAMES
-#if !defined(__AVX2__)
-VARIANT_OF(t4_8, T4(8, 8))
-VARIANT_OF(t5_8, T5(4, 8))
+
+/* A variant called NAME of a shape; ONE is the variant with a tile at a time. */
+#define VARIANT_OF_SHAPE(NAME, ONE, ...)                                                                               \
+    INSTANCE void NAME##_build(const int8_t *q, size_t step, v16 *table) {                                             \
+        build_table((Shape){__VA_ARGS__}, q, step, table);                                                             \
+    }                                                                                                                  \
+    INSTANCE_OF_LOOK_UP(NAME##_begin, STEP_BEGIN, __VA_ARGS__)                                                         \
+    INSTANCE_OF_LOOK_UP(NAME##_go_on, STEP_GO_ON, __VA_ARGS__)                                                         \
+    INSTANCE_OF_LOOK_UP(NAME##_widen, STEP_WIDEN, __VA_ARGS__)                                                         \
+    static const Loops NAME##_loops = {{__VA_ARGS__}, NAME##_build, {NAME##_begin, NAME##_go_on, NAME##_widen}};       \
+    static void NAME(const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,         \
+                     size_t n_tiles, float *y, void *scratch) {                                                        \
+        multiply(&NAME##_loops, &ONE##_loops, w, bias, finish, q, x_scale, n_tiles, y, scratch);                       \
+    }
+#define T4(BYTES, FRAMES) 4, 81, 8, BYTES, FRAMES
+#define T5(BYTES, FRAMES) 5, 243, 4, BYTES, FRAMES
+
+VARIANT_OF_SHAPE(t4_16, t4_16, T4(8, 16))
+VARIANT_OF_SHAPE(t4_32, t4_16, T4(8, 32))
+VARIANT_OF_SHAPE(t4_32_half, t4_16, T4(4, 32))
+VARIANT_OF_SHAPE(t5_16, t5_16, T5(4, 16))
+VARIANT_OF_SHAPE(t5_32, t5_16, T5(4, 32))
+VARIANT_OF_SHAPE(t5_32_half, t5_16, T5(2, 32))
+#if !defined(__AVX2__) /* half a tile is less than a register there */
+VARIANT_OF_SHAPE(t4_8, t4_16, T4(8, 8))
+VARIANT_OF_SHAPE(t5_8, t5_16, T5(4, 8))
 #endif
-VARIANT_OF(t4_16, T4(8, 16))
-VARIANT_OF(t4_32, T4(8, 32))
-VARIANT_OF(t4_32_half, T4(4, 32))
-VARIANT_OF(t5_16, T5(4, 16))
-VARIANT_OF(t5_32, T5(4, 32))
-VARIANT_OF(t5_32_half, T5(2, 32))
 
 void KERNELS_INIT(Kernels *k) {
-#if !defined(__AVX2__) /* half a tile is less than a register there */
+#if !defined(__AVX2__)
     kernels_add_gemm_i8(k, MATRIX_T4, "lut-8", t4_8);
     kernels_add_gemm_i8(k, MATRIX_T5, "lut-8", t5_8);
 #endif

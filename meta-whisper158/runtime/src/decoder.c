@@ -36,6 +36,7 @@ struct Decoder {
     float *x, *normed, *query, *mixed, *residual; /* [d] */
     float *hidden;                                /* [4d] */
     int8_t *q;                                    /* [4d] */
+    int16_t *q16;                                 /* [d] */
 };
 
 /* ----------------------------------------------------------------------------------------------------- listening */
@@ -90,7 +91,8 @@ typedef struct Gemv {
     const Kernels *k;
     const Matrix *w;
     const float *bias, *x;
-    const int8_t *q; /* NULL: use x */
+    const int8_t *q;    /* NULL: use q16 */
+    const int16_t *q16; /* NULL: use x */
     float q_scale;
     float *y;
     uint32_t rows; /* of one item, a multiple of 4 */
@@ -104,26 +106,44 @@ static void gemv_rows(void *arg, size_t item, uint32_t worker) {
     (void)worker;
     if (job->q)
         job->k->gemv_i8[job->w->format](job->w, job->bias, job->q, job->q_scale, first, last, job->y);
+    else if (job->q16)
+        job->k->gemv_i16(job->w, job->bias, job->q16, job->q_scale, first, last, job->y);
     else
         job->k->gemv_f32[job->w->format](job->w, job->bias, job->x, first, last, job->y);
 }
 
-static void gemv(const Decoder *d, const Matrix *w, const float *bias, const float *x, const int8_t *q, float q_scale,
-                 float *y) {
-    uint32_t rows = (ITEM_WEIGHTS / w->channels + 3) / 4 * 4;
-    Gemv job = {d->k, w, bias, x, q, q_scale, y, rows ? rows : 4};
+static void gemv(const Decoder *d, Gemv job) {
+    uint32_t rows = (ITEM_WEIGHTS / job.w->channels + 3) / 4 * 4;
 
-    pool_run(d->pool, gemv_rows, &job, (w->rows + job.rows - 1) / job.rows);
+    job.k = d->k;
+    job.rows = rows ? rows : 4;
+    pool_run(d->pool, gemv_rows, &job, (job.w->rows + job.rows - 1) / job.rows);
+}
+
+static bool quantised(const Decoder *d, const Matrix *w) {
+    return d->model->info.activation_bits == 8 && w->format != MATRIX_F16;
 }
 
 /* y = layer(x) */
 static void linear(Decoder *d, const Linear *layer, const float *x, float *y) {
-    float scale = 0;
-    bool quantised = d->model->info.activation_bits == 8 && layer->weight.format != MATRIX_F16;
+    Gemv job = {.w = &layer->weight, .bias = layer->bias, .x = x, .y = y};
 
-    if (quantised)
-        d->k->quantise(x, layer->weight.channels, d->q, &scale);
-    gemv(d, &layer->weight, layer->bias, x, quantised ? d->q : NULL, scale, y);
+    if (quantised(d, job.w)) {
+        d->k->quantise(x, job.w->channels, d->q, &job.q_scale);
+        job.q = d->q;
+    }
+    gemv(d, job);
+}
+
+/* logits = embedding x; the activations keep 14 bits here, since what is near to the best token shall stay there */
+static void head(Decoder *d, const float *x, float *logits) {
+    Gemv job = {.w = &d->model->embedding, .x = x, .y = logits};
+
+    if (quantised(d, job.w)) {
+        d->k->quantise_i16(x, job.w->channels, d->q16, &job.q_scale);
+        job.q16 = d->q16;
+    }
+    gemv(d, job);
 }
 
 static void norm(const Decoder *d, const Norm *n, const float *x, float *y) {
@@ -222,7 +242,7 @@ void decoder_step(Decoder *d, uint32_t token, float *logits) {
     d->length++;
     if (logits) {
         norm(d, &d->model->decoder_norm, d->x, d->normed);
-        gemv(d, &d->model->embedding, NULL, d->normed, NULL, 0, logits);
+        head(d, d->normed, logits);
     }
 }
 
@@ -255,6 +275,7 @@ void decoder_lay_out(Decoder *d, Arena *arena) {
     d->residual = vector(arena, state);
     d->hidden = vector(arena, 4 * (size_t)state);
     d->q = arena_take(arena, "token", text, text, PER_CONTEXT, 4 * (size_t)state);
+    d->q16 = arena_take(arena, "token", text, text, PER_CONTEXT, state * sizeof *d->q16);
     for (uint32_t i = 0; i < pool_threads(d->pool); i++) {
         d->scores[i] = arena_take(arena, "scores", text, text, longest, TILE * sizeof **d->scores);
         chunk_scratch_lay_out(&d->chunks[i], state, state, cross, cross, arena);

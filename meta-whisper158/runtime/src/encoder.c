@@ -108,21 +108,21 @@ static void gather_mel(const Encoder *e, ptrdiff_t first, float *out) {
 
 /* columns[i] = GELU(conv1) at column first + i, zero outside of the spectrogram. */
 static void first_convolution(const Encoder *e, ptrdiff_t first, size_t n_tiles, Worker *w) {
-    uint32_t d = e->model->info.n_audio_state;
+    uint32_t d = e->model->info.n_audio_state, channels = e->model->conv1.weight.channels;
     ptrdiff_t n_columns = 2 * (ptrdiff_t)e->frames;
 
-    for (size_t t = 0; t < n_tiles; t++) {
-        float *out = w->columns + t * d * TILE;
+    for (size_t t = 0, n; t < n_tiles; t += n) {
+        n = n_tiles - t < CHUNK_TILES ? n_tiles - t : CHUNK_TILES;
+        for (size_t i = 0; i < n; i++)
+            gather_mel(e, first + (ptrdiff_t)((t + i) * TILE), w->hidden + i * channels * TILE);
+        linear(e, &e->model->conv1, FINISH_GELU, (Activations){.x = w->hidden}, n, w->columns + t * d * TILE, w);
+    }
+    for (size_t i = 0; i < n_tiles * TILE; i++) {
+        ptrdiff_t column = first + (ptrdiff_t)i;
 
-        gather_mel(e, first + (ptrdiff_t)(t * TILE), w->hidden);
-        linear(e, &e->model->conv1, FINISH_GELU, (Activations){.x = w->hidden}, 1, out, w);
-        for (uint32_t l = 0; l < TILE; l++) {
-            ptrdiff_t column = first + (ptrdiff_t)(t * TILE + l);
-
-            if (column < 0 || column >= n_columns)
-                for (uint32_t c = 0; c < d; c++)
-                    out[c * TILE + l] = 0;
-        }
+        if (column < 0 || column >= n_columns)
+            for (uint32_t c = 0; c < d; c++)
+                w->columns[(i / TILE * d + c) * TILE + i % TILE] = 0;
     }
 }
 
@@ -152,15 +152,14 @@ static void stem_chunk(void *arg, size_t chunk, uint32_t worker) {
     Worker *w = &e->workers[worker];
     uint32_t d = e->model->info.n_audio_state;
     size_t n_tiles = chunk_tiles(e->frames, chunk), first_frame = chunk * CHUNK_FRAMES;
+    float *x = e->x + first_frame * d;
 
     first_convolution(e, 2 * (ptrdiff_t)first_frame - 1, 2 * n_tiles + 1, w);
-    for (size_t t = 0; t < n_tiles; t++) {
-        float *x = e->x + (chunk * CHUNK_TILES + t) * d * TILE;
-
-        gather_columns(e, t, w, w->hidden);
-        linear(e, &e->model->conv2, FINISH_GELU, (Activations){.x = w->hidden}, 1, x, w);
-        add_positions(e, first_frame + t * TILE, x);
-    }
+    for (size_t t = 0; t < n_tiles; t++)
+        gather_columns(e, t, w, w->hidden + t * 3 * d * TILE);
+    linear(e, &e->model->conv2, FINISH_GELU, (Activations){.x = w->hidden}, n_tiles, x, w);
+    for (size_t t = 0; t < n_tiles; t++)
+        add_positions(e, first_frame + t * TILE, x + t * d * TILE);
 }
 
 /* ----------------------------------------------------------------------------------------------------- blocks */

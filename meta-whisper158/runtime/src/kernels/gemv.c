@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Integer matrix-vector products for decoding, one token at a time: here every weight is used once, and what counts is
- * how few instructions it takes to bring it from memory to a sum.
+ * how few instructions it takes to bring it from memory to a sum. Four rows go together, so that an activation is loaded
+ * once for all of them.
  *
  * Ternary weights (packing t2) are left as the digits 0, 1, 2: a byte holds one channel of four rows, so a mask and a
  * shift give each row's digits for as many channels as a register has bytes. Digit x activation is summed in 16 bits as
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define KERNELS_INIT VARIANT(kernels_init_gemv)
+#define ROWS 4u
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -20,17 +22,17 @@
 #define STEP 32u
 #define EXACT_STEPS 64u /* 64 x 2 x 2 x 127 = 32512 */
 
-static inline int32_t sum_i32(__m256i a) {
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+/* The sums of four registers. */
+static inline void sum4(__m256i a, __m256i b, __m256i c, __m256i d, int32_t out[ROWS]) {
+    __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
 
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
-    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+    _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)));
 }
 
-/* dot[r] += digits of row r x q, for r < 4, and dot[4] += sum of q: `steps` of STEP channels, at most EXACT_STEPS. */
-static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps, int32_t dot[5]) {
-    const __m256i three = _mm256_set1_epi8(3), one = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
-    __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0, sq = s0;
+/* dot[r] = digits of row r x q: `steps` of STEP channels, at most EXACT_STEPS. */
+static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps, int32_t dot[ROWS]) {
+    const __m256i three = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
 
     for (uint32_t i = 0; i < steps; i++) {
         __m256i b = _mm256_loadu_si256((const __m256i *)(bytes + i * STEP));
@@ -40,28 +42,35 @@ static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t st
         s1 = _mm256_add_epi16(s1, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b, 2), three), x));
         s2 = _mm256_add_epi16(s2, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b, 4), three), x));
         s3 = _mm256_add_epi16(s3, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b, 6), three), x));
-        sq = _mm256_add_epi16(sq, _mm256_maddubs_epi16(one, x));
     }
-    dot[0] += sum_i32(_mm256_madd_epi16(s0, ones));
-    dot[1] += sum_i32(_mm256_madd_epi16(s1, ones));
-    dot[2] += sum_i32(_mm256_madd_epi16(s2, ones));
-    dot[3] += sum_i32(_mm256_madd_epi16(s3, ones));
-    dot[4] += sum_i32(_mm256_madd_epi16(sq, ones));
+    sum4(_mm256_madd_epi16(s0, ones), _mm256_madd_epi16(s1, ones), _mm256_madd_epi16(s2, ones),
+         _mm256_madd_epi16(s3, ones), dot);
 }
 
-static inline int32_t dot_bytes(const int8_t *a, const int8_t *b, uint32_t steps) {
-    __m256i s = _mm256_setzero_si256(), t = s;
-
-    for (uint32_t i = 0; i < steps; i++) {
-        const __m128i *p = (const __m128i *)(a + i * STEP), *q = (const __m128i *)(b + i * STEP);
-
-        s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p)),
-                                                  _mm256_cvtepi8_epi16(_mm_loadu_si128(q))));
-        t = _mm256_add_epi32(t, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p + 1)),
-                                                  _mm256_cvtepi8_epi16(_mm_loadu_si128(q + 1))));
-    }
-    return sum_i32(_mm256_add_epi32(s, t));
+/* 16 numbers of 8 or 16 bits as 16 bits */
+static inline __m256i load16_i8(const int8_t *p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 }
+static inline __m256i load16_i16(const int16_t *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+#define DOT4(NAME, TYPE, LOAD)                                                                                         \
+    static inline void NAME(const int8_t *const row[ROWS], const TYPE *q, uint32_t steps, int32_t dot[ROWS]) {         \
+        __m256i s[ROWS];                                                                                               \
+                                                                                                                       \
+        for (uint32_t r = 0; r < ROWS; r++)                                                                            \
+            s[r] = _mm256_setzero_si256();                                                                             \
+        for (uint32_t i = 0; i < steps * STEP; i += 16) {                                                              \
+            __m256i x = LOAD(q + i);                                                                                   \
+                                                                                                                       \
+            for (uint32_t r = 0; r < ROWS; r++)                                                                        \
+                s[r] = _mm256_add_epi32(s[r], _mm256_madd_epi16(load16_i8(row[r] + i), x));                            \
+        }                                                                                                              \
+        sum4(s[0], s[1], s[2], s[3], dot);                                                                             \
+    }
+DOT4(dot4_i8, int8_t, load16_i8)
+DOT4(dot4_i16, int16_t, load16_i16)
 
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -75,11 +84,12 @@ static inline int16x8_t multiply_add(int16x8_t sum, uint8x16_t digits, int8x16_t
     return vmlal_high_s8(vmlal_s8(sum, vget_low_s8(d), vget_low_s8(x)), d, x);
 }
 
-static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps, int32_t dot[5]) {
+/* dot[r] = digits of row r x q: `steps` of STEP channels, at most EXACT_STEPS. */
+static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps, int32_t dot[ROWS]) {
     const uint8x16_t three = vdupq_n_u8(3);
-    int16x8_t s0 = vdupq_n_s16(0), s1 = s0, s2 = s0, s3 = s0, sq = s0;
+    int16x8_t s0 = vdupq_n_s16(0), s1 = s0, s2 = s0, s3 = s0;
 
-    for (uint32_t i = 0; i < steps; i++) {
+    _Pragma("GCC unroll 2") for (uint32_t i = 0; i < steps; i++) {
         uint8x16_t b = vld1q_u8(bytes + i * STEP);
         int8x16_t x = vld1q_s8(q + i * STEP);
 
@@ -87,25 +97,52 @@ static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t st
         s1 = multiply_add(s1, vandq_u8(vshrq_n_u8(b, 2), three), x);
         s2 = multiply_add(s2, vandq_u8(vshrq_n_u8(b, 4), three), x);
         s3 = multiply_add(s3, vshrq_n_u8(b, 6), x);
-        sq = vpadalq_s8(sq, x);
     }
-    dot[0] += vaddlvq_s16(s0);
-    dot[1] += vaddlvq_s16(s1);
-    dot[2] += vaddlvq_s16(s2);
-    dot[3] += vaddlvq_s16(s3);
-    dot[4] += vaddlvq_s16(sq);
+    dot[0] = vaddlvq_s16(s0);
+    dot[1] = vaddlvq_s16(s1);
+    dot[2] = vaddlvq_s16(s2);
+    dot[3] = vaddlvq_s16(s3);
 }
 
-static inline int32_t dot_bytes(const int8_t *a, const int8_t *b, uint32_t steps) {
-    int32x4_t s = vdupq_n_s32(0);
+static inline void sum4(const int32x4_t s[ROWS], int32_t dot[ROWS]) {
+    vst1q_s32(dot, vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3])));
+}
 
-    for (uint32_t i = 0; i < steps; i++) {
-        int8x16_t x = vld1q_s8(a + i * STEP), y = vld1q_s8(b + i * STEP);
+static inline void dot4_i8(const int8_t *const row[ROWS], const int8_t *q, uint32_t steps, int32_t dot[ROWS]) {
+    int32x4_t s[ROWS];
 
-        /* 2 x 127 x 127 fits 16 bits */
-        s = vpadalq_s16(s, vmlal_high_s8(vmull_s8(vget_low_s8(x), vget_low_s8(y)), x, y));
+    for (uint32_t r = 0; r < ROWS; r++)
+        s[r] = vdupq_n_s32(0);
+    for (uint32_t i = 0; i < steps * STEP; i += STEP) {
+        int8x16_t x = vld1q_s8(q + i);
+
+        for (uint32_t r = 0; r < ROWS; r++) {
+            int8x16_t w = vld1q_s8(row[r] + i);
+
+            /* 2 x 127 x 127 fits 16 bits */
+            s[r] = vpadalq_s16(s[r], vmlal_high_s8(vmull_s8(vget_low_s8(w), vget_low_s8(x)), w, x));
+        }
     }
-    return vaddvq_s32(s);
+    sum4(s, dot);
+}
+
+static inline void dot4_i16(const int8_t *const row[ROWS], const int16_t *q, uint32_t steps, int32_t dot[ROWS]) {
+    int32x4_t s[ROWS];
+
+    for (uint32_t r = 0; r < ROWS; r++)
+        s[r] = vdupq_n_s32(0);
+    for (uint32_t i = 0; i < steps * STEP; i += STEP) {
+        int16x8_t x0 = vld1q_s16(q + i), x1 = vld1q_s16(q + i + 8);
+
+        for (uint32_t r = 0; r < ROWS; r++) {
+            int8x16_t w = vld1q_s8(row[r] + i);
+            int16x8_t w0 = vmovl_s8(vget_low_s8(w)), w1 = vmovl_high_s8(w);
+
+            s[r] = vmlal_high_s16(vmlal_s16(s[r], vget_low_s16(w0), vget_low_s16(x0)), w0, x0);
+            s[r] = vmlal_high_s16(vmlal_s16(s[r], vget_low_s16(w1), vget_low_s16(x1)), w1, x1);
+        }
+    }
+    sum4(s, dot);
 }
 
 #else
@@ -120,38 +157,51 @@ void KERNELS_INIT(Kernels *k) {
 
 #else
 
-/* Codes of four rows x q over one group, exact. */
-static void dot_ternary4(const uint8_t *bytes, const int8_t *q, uint32_t channels, int32_t dot[4]) {
-    int32_t sums[5] = {0};
+static int32_t sum_i8(const int8_t *q, uint32_t n) {
+    int32_t sum = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += q[i];
+    return sum;
+}
+
+/* Codes of four rows x q over one group, exact; q_sum is the sum of q. */
+static void dot_ternary4(const uint8_t *bytes, const int8_t *q, int32_t q_sum, uint32_t channels, int32_t dot[ROWS]) {
     uint32_t steps = channels / STEP;
 
-    for (uint32_t done = 0; done < steps; done += EXACT_STEPS)
-        dot_digits(bytes + done * STEP, q + done * STEP, steps - done < EXACT_STEPS ? steps - done : EXACT_STEPS, sums);
-    for (uint32_t c = steps * STEP; c < channels; c++) {
-        for (uint32_t r = 0; r < 4; r++)
-            sums[r] += (bytes[c] >> (2 * r) & 3) * q[c];
-        sums[4] += q[c];
+    for (uint32_t r = 0; r < ROWS; r++)
+        dot[r] = -q_sum;
+    for (uint32_t done = 0; done < steps; done += EXACT_STEPS) {
+        int32_t part[ROWS];
+
+        dot_digits(bytes + done * STEP, q + done * STEP, steps - done < EXACT_STEPS ? steps - done : EXACT_STEPS, part);
+        for (uint32_t r = 0; r < ROWS; r++)
+            dot[r] += part[r];
     }
-    for (uint32_t r = 0; r < 4; r++)
-        dot[r] = sums[r] - sums[4];
+    for (uint32_t c = steps * STEP; c < channels; c++)
+        for (uint32_t r = 0; r < ROWS; r++)
+            dot[r] += (bytes[c] >> (2 * r) & 3) * q[c];
 }
 
 static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
                     float *y) {
     uint32_t groups = w->channels / w->group;
+    int32_t q_sum[MAX_CHANNELS / 32 + 1];
 
-    for (uint32_t row = first; row < last; row += 4) {
-        const uint8_t *bytes = (const uint8_t *)w->codes + (size_t)row / 4 * w->channels;
-        float sum[4] = {0};
+    for (uint32_t g = 0; g < groups; g++)
+        q_sum[g] = sum_i8(q + g * w->group, w->group);
+    for (uint32_t row = first; row < last; row += ROWS) {
+        const uint8_t *bytes = (const uint8_t *)w->codes + (size_t)row / ROWS * w->channels;
+        float sum[ROWS] = {0};
 
         for (uint32_t g = 0; g < groups; g++) {
-            int32_t dot[4];
+            int32_t dot[ROWS];
 
-            dot_ternary4(bytes + g * w->group, q + g * w->group, w->group, dot);
-            for (uint32_t r = 0; r < 4; r++)
+            dot_ternary4(bytes + g * w->group, q + g * w->group, q_sum[g], w->group, dot);
+            for (uint32_t r = 0; r < ROWS; r++)
                 sum[r] += w->scale[(size_t)(row + r) * groups + g] * (float)dot[r];
         }
-        for (uint32_t r = 0; r < 4; r++) {
+        for (uint32_t r = 0; r < ROWS; r++) {
             float value = sum[r] * x_scale;
 
             y[row + r] = bias ? value + bias[row + r] : value;
@@ -159,30 +209,44 @@ static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x
     }
 }
 
-static void gemv_i8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
-                    float *y) {
-    uint32_t groups = w->channels / w->group;
-
-    for (uint32_t row = first; row < last; row++) {
-        const int8_t *codes = (const int8_t *)w->codes + (size_t)row * w->channels;
-        float sum = 0, value;
-
-        for (uint32_t g = 0; g < groups; g++) {
-            uint32_t begin = g * w->group, steps = w->group / STEP;
-            int32_t dot = dot_bytes(codes + begin, q + begin, steps);
-
-            for (uint32_t c = begin + steps * STEP; c < begin + w->group; c++)
-                dot += codes[c] * q[c];
-            sum += w->scale[(size_t)row * groups + g] * (float)dot;
-        }
-        value = sum * x_scale;
-        y[row] = bias ? value + bias[row] : value;
+/* y = W q of 8-bit weights for activations of 8 or 16 bits. The vocabulary is no multiple of four: rows that are not
+ * there are another row once more. */
+#define GEMV_OF_I8(NAME, TYPE, DOT4_OF_TYPE)                                                                           \
+    static void NAME(const Matrix *w, const float *bias, const TYPE *q, float x_scale, uint32_t first, uint32_t last,  \
+                     float *y) {                                                                                       \
+        uint32_t groups = w->channels / w->group, steps = w->group / STEP;                                             \
+                                                                                                                       \
+        for (uint32_t row = first; row < last; row += ROWS) {                                                          \
+            float sum[ROWS] = {0};                                                                                     \
+                                                                                                                       \
+            for (uint32_t g = 0; g < groups; g++) {                                                                    \
+                const int8_t *codes[ROWS];                                                                             \
+                int32_t dot[ROWS];                                                                                     \
+                                                                                                                       \
+                for (uint32_t r = 0; r < ROWS; r++)                                                                    \
+                    codes[r] = (const int8_t *)w->codes + (size_t)(row + r < last ? row + r : row) * w->channels +     \
+                               g * w->group;                                                                           \
+                DOT4_OF_TYPE(codes, q + g * w->group, steps, dot);                                                     \
+                for (uint32_t r = 0; r < ROWS && row + r < last; r++) {                                                \
+                    for (uint32_t c = steps * STEP; c < w->group; c++)                                                 \
+                        dot[r] += codes[r][c] * q[g * w->group + c];                                                   \
+                    sum[r] += w->scale[(size_t)(row + r) * groups + g] * (float)dot[r];                                \
+                }                                                                                                      \
+            }                                                                                                          \
+            for (uint32_t r = 0; r < ROWS && row + r < last; r++) {                                                    \
+                float value = sum[r] * x_scale;                                                                        \
+                                                                                                                       \
+                y[row + r] = bias ? value + bias[row + r] : value;                                                     \
+            }                                                                                                          \
+        }                                                                                                              \
     }
-}
+GEMV_OF_I8(gemv_i8, int8_t, dot4_i8)
+GEMV_OF_I8(gemv_i16, int16_t, dot4_i16)
 
 void KERNELS_INIT(Kernels *k) {
     k->gemv_i8[MATRIX_T2] = gemv_t2;
     k->gemv_i8[MATRIX_I8] = gemv_i8;
+    k->gemv_i16 = gemv_i16;
 }
 
 #endif

@@ -60,6 +60,13 @@ typedef void GemvF32(const Matrix *w, const float *bias, const float *x, uint32_
 typedef void GemvI8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
                     float *y);
 
+/* The same for MATRIX_I8 and activations of 14 bits, |q| <= MAX_I16; channels at most MAX_I16_CHANNELS. It is what the
+ * output head needs: as fast as int8, and as good as floats. */
+#define MAX_I16 8191
+#define MAX_I16_CHANNELS 2048u /* 2048 x 127 x 8191 < 2^31 */
+typedef void GemvI16(const Matrix *w, const float *bias, const int16_t *q, float x_scale, uint32_t first, uint32_t last,
+                     float *y);
+
 /* Several ways to the same bits; which one is fastest depends on the shape and on the processor. */
 #define MAX_VARIANTS 8u
 typedef struct GemmVariants {
@@ -78,6 +85,7 @@ typedef struct Kernels {
     GemmI8 *gemm_i8[MATRIX_FORMATS]; /* the variant that is a good choice anywhere */
     GemvF32 *gemv_f32[MATRIX_FORMATS];
     GemvI8 *gemv_i8[MATRIX_FORMATS];
+    GemvI16 *gemv_i16;
     GemmVariants gemm_i8_variants[MATRIX_FORMATS]; /* all of them; none in the reference */
 
     /* Row `row` of w as floats: out[channels]. */
@@ -87,6 +95,9 @@ typedef struct Kernels {
      * The tile form takes one tile, x[channels][TILE], scale[TILE]. */
     void (*quantise_tile)(const float *x, uint32_t channels, int8_t *q, float *scale);
     void (*quantise)(const float *x, uint32_t channels, int8_t *q, float *scale);
+
+    /* The same with MAX_I16 instead of 127, for one frame. */
+    void (*quantise_i16)(const float *x, uint32_t channels, int16_t *q, float *scale);
 
     /* LayerNorm over channels, epsilon 1e-5 (torch.nn.LayerNorm): one tile, or one frame. x and y may be the same. */
     void (*norm_tile)(const float *x, const float *weight, const float *bias, uint32_t channels, float *y);
@@ -115,11 +126,13 @@ typedef struct Kernels {
 #define LUT_SCRATCH 65536u /* bytes of lut.c's tables */
 
 /* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: four unpacked rows
- * (lanes.c), or tables and three kinds of sums for two tiles (lut.c). */
+ * (lanes.c), a tile of activations (dot.c), or tables and three kinds of sums for two tiles (lut.c). */
 static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
     size_t unpacked = (size_t)channels * 4 * (sizeof(float) + sizeof(int8_t));
+    size_t turned = (size_t)channels * TILE;
     size_t looked_up = LUT_SCRATCH + (size_t)rows * 2 * TILE * (sizeof(int16_t) + sizeof(int32_t) + sizeof(float));
 
+    unpacked = unpacked > turned ? unpacked : turned;
     return unpacked > looked_up ? unpacked : looked_up;
 }
 

@@ -193,19 +193,58 @@ static void gemv_i8(const Matrix *w, const float *bias, const int8_t *q, float x
     }
 }
 
-static void quantise_strided(const float *x, uint32_t channels, size_t step, int8_t *q, float *scale) {
-    float largest = 0, s;
+static void gemv_i16(const Matrix *w, const float *bias, const int16_t *q, float x_scale, uint32_t first, uint32_t last,
+                     float *y) {
+    uint32_t groups = w->channels / w->group;
+
+    assert_matrix(w);
+    assert(w->format == MATRIX_I8 && w->channels <= MAX_I16_CHANNELS);
+    assert(first % 4 == 0 && (last % 4 == 0 || last == w->rows) && last <= w->rows);
+    for (uint32_t row = first; row < last; row++) {
+        const int8_t *codes = (const int8_t *)w->codes + (size_t)row * w->channels;
+        float sum = 0, value;
+
+        for (uint32_t g = 0; g < groups; g++) {
+            int32_t dot = 0;
+
+            for (uint32_t c = g * w->group; c < (g + 1) * w->group; c++) {
+                assert(q[c] >= -MAX_I16 && q[c] <= MAX_I16);
+                dot += codes[c] * q[c];
+            }
+            sum += w->scale[(size_t)row * groups + g] * (float)dot;
+        }
+        value = sum * x_scale;
+        y[row] = bias ? value + bias[row] : value;
+    }
+}
+
+/* x / scale rounded half to even, the largest magnitude becoming `limit`. */
+static float quantised(float x, float scale, float limit) {
+    float v = scale > 0 ? rintf(x / scale) : 0;
+
+    v = v < limit ? v : limit;
+    return v > -limit ? v : -limit;
+}
+
+static float largest_of(const float *x, uint32_t channels, size_t step) {
+    float largest = 0;
 
     for (uint32_t c = 0; c < channels; c++)
         largest = fabsf(x[c * step]) > largest ? fabsf(x[c * step]) : largest;
-    s = largest / 127.0f;
-    for (uint32_t c = 0; c < channels; c++) {
-        float v = s > 0 ? rintf(x[c * step] / s) : 0;
+    return largest;
+}
 
-        v = v < 127 ? v : 127;
-        q[c * step] = (int8_t)(v > -127 ? v : -127);
-    }
-    *scale = s;
+static void quantise_strided(const float *x, uint32_t channels, size_t step, int8_t *q, float *scale) {
+    *scale = largest_of(x, channels, step) / 127.0f;
+    for (uint32_t c = 0; c < channels; c++)
+        q[c * step] = (int8_t)quantised(x[c * step], *scale, 127.0f);
+}
+
+static void quantise_i16(const float *x, uint32_t channels, int16_t *q, float *scale) {
+    assert(channels <= MAX_CHANNELS && channels % 4 == 0);
+    *scale = largest_of(x, channels, 1) / (float)MAX_I16;
+    for (uint32_t c = 0; c < channels; c++)
+        q[c] = (int16_t)quantised(x[c], *scale, MAX_I16);
 }
 
 static void quantise_tile(const float *x, uint32_t channels, int8_t *q, float *scale) {
@@ -312,6 +351,8 @@ void kernels_init_ref(Kernels *k) {
         .dequantise_row = dequantise_row,
         .quantise_tile = quantise_tile,
         .quantise = quantise,
+        .quantise_i16 = quantise_i16,
+        .gemv_i16 = gemv_i16,
         .norm_tile = norm_tile,
         .norm = norm,
         .norm_quantise_tile = norm_quantise_tile,

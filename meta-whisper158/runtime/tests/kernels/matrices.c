@@ -241,6 +241,37 @@ static void check_gemv(const Case *c, Kind kind) {
     free(q);
 }
 
+static void check_gemv_i16(const Case *c, Kind kind) {
+    const Matrix *w = &c->w;
+    float *x = malloc(w->channels * sizeof *x), *a = malloc(w->rows * sizeof *a), *b = malloc(w->rows * sizeof *b);
+    int16_t *q = malloc(w->channels * sizeof *q), *q_ref = malloc(w->channels * sizeof *q);
+    uint32_t first = w->rows / 8 * 4;
+    float scale, scale_ref;
+    char label[64];
+
+    assert(x && a && b && q && q_ref);
+    fill_normal(x, w->channels, 1);
+    ref.quantise_i16(x, w->channels, q_ref, &scale_ref);
+    new.quantise_i16(x, w->channels, q, &scale);
+    assert_same("quantise_i16 scale", &scale_ref, &scale, 1);
+    assert(memcmp(q, q_ref, w->channels * sizeof *q) == 0);
+    for (uint32_t i = 0; i < w->channels && kind != RANDOM; i++)
+        q[i] = kind == ALL_PLUS || (kind == ALTERNATING && i % 2) ? MAX_I16 : -MAX_I16;
+    poison(a, w->rows);
+    poison(b, w->rows);
+    ref.gemv_i16(w, c->bias, q, 0.037f, first, w->rows, a);
+    new.gemv_i16(w, c->bias, q, 0.037f, first, w->rows, b);
+    assert_same("gemv_i16", a, b, w->rows);
+    snprintf(label, sizeof label, "gemv_i16 i8 %ux%u", w->rows, w->channels);
+    if (w->rows >= 1024)
+        BENCH(label, (size_t)w->rows * w->channels, new.gemv_i16(w, c->bias, q, 0.037f, 0, w->rows, b));
+    free(x);
+    free(a);
+    free(b);
+    free(q);
+    free(q_ref);
+}
+
 static void check_rows(const Case *c) {
     float *a = malloc(c->w.channels * sizeof *a), *b = malloc(c->w.channels * sizeof *b);
 
@@ -257,7 +288,7 @@ static void check_rows(const Case *c) {
 void check_matrices(void) {
     static const struct {
         uint32_t rows, channels, group; /* group 0: per row */
-    } shapes[] = {{4, 32, 0}, {8, 64, 32}, {12, 96, 32}, {20, 100, 0}, {16, 384, 128}, {4, 1056, 0}, {4, 2176, 1088}, {8, 3072, 0}, {4, 8192, 0}};
+    } shapes[] = {{4, 32, 0}, {8, 64, 32}, {12, 96, 32}, {20, 100, 0}, {16, 384, 128}, {4, 1056, 0}, {4, 2048, 0}, {4, 2176, 1088}, {8, 3072, 0}, {4, 8192, 0}};
 
     for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -265,8 +296,11 @@ void check_matrices(void) {
                 uint32_t channels = shapes[i].channels, group = shapes[i].group ? shapes[i].group : channels;
                 Case c = make_case(f, shapes[i].rows, channels, group, kind);
 
-                for (Kind activations = 0; activations < KINDS; activations++)
+                for (Kind activations = 0; activations < KINDS; activations++) {
                     check_gemv(&c, activations);
+                    if (f == MATRIX_I8 && channels <= MAX_I16_CHANNELS)
+                        check_gemv_i16(&c, activations);
+                }
                 for (size_t n_tiles = 1; n_tiles <= 3; n_tiles++)
                     check_gemm(&c, n_tiles, kind == RANDOM ? RANDOM : ALL_PLUS, n_tiles == 1);
                 check_rows(&c);
@@ -276,6 +310,8 @@ void check_matrices(void) {
             Case c = make_case(f, 7, 64, 64, RANDOM);
 
             check_gemv(&c, RANDOM);
+            if (f == MATRIX_I8)
+                check_gemv_i16(&c, RANDOM);
             check_gemm(&c, 1, RANDOM, true);
             check_rows(&c);
             free_case(&c);
@@ -285,6 +321,8 @@ void check_matrices(void) {
 
             check_gemm(&c, 8, RANDOM, true);
             check_gemv(&c, RANDOM);
+            if (f == MATRIX_I8)
+                check_gemv_i16(&c, RANDOM);
             free_case(&c);
         }
     }

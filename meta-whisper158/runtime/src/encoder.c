@@ -63,7 +63,7 @@ void linear_tiles(const Kernels *k, const Linear *layer, Finish finish, Activati
     const Matrix *w = &layer->weight;
 
     if (x.q && w->format != MATRIX_F16)
-        k->gemm_i8[w->format](w, layer->bias, finish, x.q, x.q_scale, n_tiles, y, s->gemm);
+        kernels_gemm_i8(k, w)(w, layer->bias, finish, x.q, x.q_scale, n_tiles, y, s->gemm);
     else
         k->gemm_f32[w->format](w, layer->bias, finish, x.x, n_tiles, y, s->gemm);
 }

@@ -22,18 +22,19 @@ typedef struct Worker {
     Pool *pool;
     uint32_t index;
     pthread_t thread;
+    pthread_cond_t work; /* it is called, or the end */
+    bool called;         /* to the loop */
 } Worker;
 
 struct Pool {
     uint32_t threads;
     uint32_t started; /* threads that exist besides the caller's */
+    uint32_t limit;   /* of them and the caller, how many work on a loop */
     Worker *workers;  /* [threads]; 0 is the caller */
 
     pthread_mutex_t lock;
-    pthread_cond_t work; /* there is a new loop, or the end */
     pthread_cond_t done; /* the last thread has left the loop */
-    uint64_t loop;       /* counts the loops; a thread sees a new one by the change */
-    uint32_t busy;       /* threads in the loop */
+    uint32_t busy;       /* threads called that have not left it */
     bool stop;
 
     PoolFn fn;
@@ -52,15 +53,14 @@ static void take_items(Pool *pool, uint32_t worker) {
 static void *run_worker(void *arg) {
     Worker *worker = arg;
     Pool *pool = worker->pool;
-    uint64_t seen = 0;
 
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (pool->loop == seen && !pool->stop)
-            pthread_cond_wait(&pool->work, &pool->lock);
+        while (!worker->called && !pool->stop)
+            pthread_cond_wait(&worker->work, &pool->lock);
         if (pool->stop)
             break;
-        seen = pool->loop;
+        worker->called = false;
         pthread_mutex_unlock(&pool->lock);
         take_items(pool, worker->index);
         pthread_mutex_lock(&pool->lock);
@@ -71,8 +71,21 @@ static void *run_worker(void *arg) {
     return NULL;
 }
 
+void pool_limit(Pool *pool, uint32_t threads) {
+    pool->limit = threads;
+}
+
+/* Threads besides the caller's that a loop of so many items is worth waking. */
+static uint32_t helpers(const Pool *pool, size_t n_items) {
+    uint32_t most = pool->limit < pool->threads ? pool->limit : pool->threads;
+
+    return n_items == 0 ? 0 : (uint32_t)(n_items < most ? n_items : most) - 1;
+}
+
 void pool_run(Pool *pool, PoolFn fn, void *arg, size_t n_items) {
-    if (pool->started == 0 || n_items <= 1) {
+    const uint32_t n_called = helpers(pool, n_items);
+
+    if (n_called == 0) {
         for (size_t i = 0; i < n_items; i++)
             fn(arg, i, 0);
         return;
@@ -82,9 +95,11 @@ void pool_run(Pool *pool, PoolFn fn, void *arg, size_t n_items) {
     pool->arg = arg;
     pool->n_items = n_items;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    pool->busy = pool->started;
-    pool->loop++;
-    pthread_cond_broadcast(&pool->work);
+    pool->busy = n_called;
+    for (uint32_t i = 1; i <= n_called; i++) {
+        pool->workers[i].called = true;
+        pthread_cond_signal(&pool->workers[i].work);
+    }
     pthread_mutex_unlock(&pool->lock);
 
     take_items(pool, 0);
@@ -100,21 +115,22 @@ int pool_new(Pool **out, uint32_t threads) {
 
     if (!pool)
         return -ENOMEM;
-    pool->threads = threads;
+    pool->threads = pool->limit = threads;
     pool->workers = calloc(threads, sizeof *pool->workers);
     if (!pool->workers) {
         free(pool);
         return -ENOMEM;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->done, NULL);
     for (uint32_t i = 1; i < threads; i++) {
         int r;
 
         pool->workers[i] = (Worker){.pool = pool, .index = i};
+        pthread_cond_init(&pool->workers[i].work, NULL);
         r = pthread_create(&pool->workers[i].thread, NULL, run_worker, &pool->workers[i]);
         if (r != 0) {
+            pthread_cond_destroy(&pool->workers[i].work);
             pool_free(pool);
             return -r;
         }
@@ -129,12 +145,14 @@ Pool *pool_free(Pool *pool) {
         return NULL;
     pthread_mutex_lock(&pool->lock);
     pool->stop = true;
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
     for (uint32_t i = 1; i <= pool->started; i++)
+        pthread_cond_signal(&pool->workers[i].work);
+    pthread_mutex_unlock(&pool->lock);
+    for (uint32_t i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
+        pthread_cond_destroy(&pool->workers[i].work);
+    }
     pthread_cond_destroy(&pool->done);
-    pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool->workers);
     free(pool);

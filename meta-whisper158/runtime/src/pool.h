@@ -17,6 +17,9 @@ Pool *pool_free(Pool *pool);
 
 uint32_t pool_threads(const Pool *pool);
 
+/* From now on at most `threads` (1 or more) work on a loop, the caller being one of them; the others sleep. */
+void pool_limit(Pool *pool, uint32_t threads);
+
 /* Calls fn for items 0 .. n_items - 1 in any order and on any worker; returns when all are done. */
 void pool_run(Pool *pool, PoolFn fn, void *arg, size_t n_items);
 

@@ -40,6 +40,15 @@ static void check_loops(uint32_t threads) {
                 assert(atomic_load(&loop.done[i]) == (i < n));
             assert(atomic_load(&loop.strangers) == 0);
         }
+    for (uint32_t limit = threads + 1; limit >= 1; limit--) {
+        pool_limit(pool, limit);
+        memset(&loop, 0, sizeof loop);
+        loop.threads = limit;
+        pool_run(pool, count, &loop, 1000);
+        for (size_t i = 0; i < 1000; i++)
+            assert(atomic_load(&loop.done[i]) == 1);
+        assert(atomic_load(&loop.strangers) == 0);
+    }
     assert(pool_free(pool) == NULL && pool_free(NULL) == NULL);
 }
 

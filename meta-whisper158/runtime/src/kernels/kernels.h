@@ -77,6 +77,14 @@ typedef struct GemmVariants {
     } at[MAX_VARIANTS];
 } GemmVariants;
 
+/* The variant to take for matrices of one format and shape. */
+#define MAX_CHOICES 128u
+typedef struct Choice {
+    MatrixFormat format;
+    uint32_t rows, channels, group;
+    GemmI8 *run;
+} Choice;
+
 typedef struct Kernels {
     const char *name;
 
@@ -87,6 +95,8 @@ typedef struct Kernels {
     GemvI8 *gemv_i8[MATRIX_FORMATS];
     GemvI16 *gemv_i16;
     GemmVariants gemm_i8_variants[MATRIX_FORMATS]; /* all of them; none in the reference */
+    uint32_t n_choices;                            /* none in a set as kernels_init leaves it */
+    Choice choices[MAX_CHOICES];
 
     /* Row `row` of w as floats: out[channels]. */
     void (*dequantise_row)(const Matrix *w, uint32_t row, float *out);
@@ -164,6 +174,12 @@ int kernels_init(Kernels *out, uint32_t index);
 #else
 #define VARIANT(name) name
 #endif
+
+/* The variant for a matrix: the one chosen for its format and shape, else the default. */
+GemmI8 *kernels_gemm_i8(const Kernels *k, const Matrix *w);
+
+/* Adds a choice; beyond MAX_CHOICES the default stays. */
+void kernels_choose_gemm_i8(Kernels *k, Choice choice);
 
 /* Adds a variant of gemm_i8, which also becomes the default. */
 void kernels_add_gemm_i8(Kernels *k, MatrixFormat format, const char *name, GemmI8 *run);

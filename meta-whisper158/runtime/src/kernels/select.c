@@ -45,6 +45,21 @@ void kernels_add_gemm_i8(Kernels *k, MatrixFormat format, const char *name, Gemm
     k->gemm_i8[format] = run;
 }
 
+GemmI8 *kernels_gemm_i8(const Kernels *k, const Matrix *w) {
+    for (uint32_t i = 0; i < k->n_choices; i++) {
+        const Choice *c = &k->choices[i];
+
+        if (c->format == w->format && c->rows == w->rows && c->channels == w->channels && c->group == w->group)
+            return c->run;
+    }
+    return k->gemm_i8[w->format];
+}
+
+void kernels_choose_gemm_i8(Kernels *k, Choice choice) {
+    if (k->n_choices < MAX_CHOICES)
+        k->choices[k->n_choices++] = choice;
+}
+
 int kernels_init(Kernels *out, uint32_t index) {
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         if (!sets[i].runs_here())

@@ -10,6 +10,7 @@ from invoke import Collection, Context, Exit, task
 from whisper158 import check as checks
 from whisper158 import needs
 from whisper158.build import locks, runtime
+from whisper158.count import counting
 from whisper158.errors import die
 from whisper158.model import golden, models
 from whisper158.paths import GOLDEN
@@ -118,6 +119,25 @@ def runtime_fuzz(context: Context, seconds: int = 60) -> None:
     runtime.fuzz(f"-max_total_time={seconds}")
 
 
+@verb(
+    name="count",
+    help={
+        "update": "Make what is counted now the baselines",
+        "opinions": "Ask llvm-mca and OSACA about the innermost loops too",
+        "model": "Count this model (a name or a .w158 file) instead, and say in which functions",
+        "frames": f"Frames of 20 ms that the model listens to (default: {counting.FRAMES})",
+    },
+)
+def runtime_count(
+    context: Context, update: bool = False, opinions: bool = False, model: str = "", frames: int = counting.FRAMES
+) -> None:
+    """Count the instructions of every kernel on the board's processor, and compare with the baselines."""
+    if model:
+        counting.count_one_model(model, frames)
+    else:
+        counting.count(update, ask=opinions)
+
+
 @verb(name="list")
 def model_list(context: Context) -> None:
     """Show the models and what is known of each."""
@@ -150,6 +170,6 @@ namespace = Collection(
     check,
     install,
     lock,
-    runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz),
+    runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
     model=Collection(model_list, model_pack, model_golden),
 )

@@ -30,6 +30,7 @@ def test_what_the_project_needs_is_locked() -> None:
     wanted = {
         "tools": [*project["project"]["dependencies"], *groups["install"]],
         "dev": groups["dev"],
+        "opinions": groups["opinions"],
         "oracle": groups["oracle"],
     }
     for name in NAMES:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from whisper158 import needs
-from whisper158.build import runtime
+from whisper158.build import armv8, runtime
 from whisper158.console import duration, say
+from whisper158.count import counting
 from whisper158.errors import UserError, die
 from whisper158.paths import ROOT
 from whisper158.run import run, show
@@ -47,6 +48,8 @@ def test(expression: str = "", fast: bool = False) -> bool:
     else:
         stages += [
             Stage("runtime on aarch64", lambda: runtime.test(runtime.AARCH64)),
+            Stage("only ARMv8.0", armv8.check),
+            Stage("instruction counts", counting.count),
             Stage("fuzzers", lambda: runtime.fuzz(f"-runs={FUZZ_RUNS}", "-seed=158", "-verbosity=0")),
             Stage("Python tests", pytest),
         ]

@@ -34,11 +34,12 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "fuzz": ("clang", "libclang-rt-14-dev"),
     "speech": ("flite",),
     "check": ("git", "libmagic1", "shellcheck"),
+    "opinions": ("llvm",),
     "tests": ("mount",),
 }
 
 # Groups of Python packages ([dependency-groups] in pyproject.toml), and which of them must come before.
-PYTHON: dict[str, tuple[str, ...]] = {"dev": (), "torch": (), "oracle": ("torch",)}
+PYTHON: dict[str, tuple[str, ...]] = {"dev": (), "torch": (), "oracle": ("torch",), "opinions": ()}
 
 
 class Unavailable(UserError):

@@ -10,6 +10,11 @@ from whisper158.run import run, tool
 INPUTS: dict[str, tuple[str, ...]] = {
     "tools": ("pyproject.toml", "--group=install"),
     "dev": ("--group=dev", "--constraint=requirements/tools.lock"),
+    "opinions": (
+        "--group=opinions",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+    ),
     "oracle": (
         "--group=oracle",
         "--constraint=requirements/tools.lock",

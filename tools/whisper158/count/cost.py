@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""An estimate of the cycles that a Cortex-A73 takes. It was never held against a board: read it as a ranking.
+
+Arm publishes no optimisation guide for the A73. What is publicly known of it (Arm's announcement of 2016 and the
+reports on it, AnandTech's first of all): two instructions are decoded in a cycle; there are two integer pipelines, one
+of which multiplies; one for branches; two that load as well as store; two for vectors and floats. What one instruction
+takes of a pipe is not known, and stands here as Arm's guides for the A57 and the A72 (UAN 0015, UAN 0016) and LLVM's
+model of the A57 have it, the nearest relatives that are documented. The A72's vector pipes are 64 bits wide for floats
+(measured: 8 float operations in a cycle, an FMLA of 128 bits) and 128 bits for simple integer operations. Whether the
+A73's integer half is as wide is not known either; so there are two estimates, and the truth may lie on both sides:
+
+    wide      as the A72
+    narrow    all that touches a 128-bit register takes two turns of a 64-bit pipe, loads and stores too
+
+A block of instructions takes as long as the pipe that has most to do in it; blocks follow one another. Out-of-order
+execution across blocks makes it faster than that. Latencies, cache misses and mispredicted branches make it slower,
+and none of them is here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from whisper158.count.profile import Block, Region
+
+# Instructions, or turns of a pipe, in a cycle. `multiply` and `shift` are what only one of the vector pipes can do.
+PIPES: Mapping[str, int] = MappingProxyType(
+    {"decode": 2, "integer": 2, "multi": 1, "branch": 1, "memory": 2, "vector": 2, "multiply": 1, "shift": 1}
+)
+
+Uses = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Instructions that cost the same: those whose mnemonic matches `mnemonics`, which are about vectors or not."""
+
+    name: str
+    mnemonics: str
+    vector: bool
+    uses: Uses
+    # A 128-bit operand takes two turns even of the wide estimate's pipes.
+    halves: bool = False
+
+    def matches(self, mnemonic: str, vector: bool) -> bool:
+        return vector == self.vector and re.fullmatch(self.mnemonics, mnemonic) is not None
+
+
+# The first that matches counts.
+KINDS = (
+    Kind("branch", r"b|b\..*|bl|blr|br|ret|cbn?z|tbn?z", False, {"branch": 1}),
+    Kind("nothing", r"nop|hint|bti|paciasp|autiasp|dmb|dsb|isb|svc", False, {}),
+    Kind("load, store", r"(ld|st).*|prfm|prfum", False, {"memory": 1}),
+    Kind("divide", r"[su]div", False, {"integer": 1, "multi": 8}),
+    Kind("multiply", r"m(ul|add|sub|neg)|[su]m(ull|addl|subl|negl|ulh)", False, {"integer": 1, "multi": 1}),
+    Kind("bit field", r"bfi|bfxil|bfc|bfm|extr|ror", False, {"integer": 1, "multi": 1}),
+    Kind("integer", r".*", False, {"integer": 1}),
+    Kind("replicating or lane load, lane store", r"ld1r|(ld|st)1lane", True, {"memory": 1, "vector": 1}),
+    Kind("load, store", r"ld[rpu1n].*|st[rpu1n].*", True, {"memory": 1}),
+    Kind("interleaving load, store", r"(ld|st)[234].*", True, {"memory": 1, "vector": 1}),
+    Kind("float divide, root", r"fdiv|fsqrt", True, {"vector": 1, "multiply": 5}, halves=True),
+    Kind("to or from integer registers", r"[us]mov|transfer", True, {"vector": 1, "integer": 1}),
+    Kind("float", r"f(?!mov).*|[us]cvtf", True, {"vector": 1}, halves=True),
+    Kind("integer multiply", r"mul|ml[as]|pmul|sqr?dmulh", True, {"vector": 1, "multiply": 1}, halves=True),
+    Kind("long multiply", r"[su]m(ull|lal|lsl)2?|sqdm(ull|lal|lsl)2?|pmull2?", True, {"vector": 1, "multiply": 1}),
+    Kind("across lanes", r"[su]?add(lv|v)|[su](max|min)v", True, {"vector": 2, "shift": 2}),
+    Kind("accumulate", r"[su]ada(lp|l2?)|[su]addlp|[su]r?sra|[su]abal?2?", True, {"vector": 1, "shift": 1}),
+    Kind("shift", r"[us]q?r?sh[lr]l?2?|shll?2?|sh?r?shrn2?|r?shrn2?|s[lr]i|[su]xtl2?", True, {"vector": 1, "shift": 1}),
+    Kind("look-up, interleave", r"tb[lx]|zip[12]|uzp[12]", True, {"vector": 1.5}, halves=True),
+    Kind("vector", r".*", True, {"vector": 1}),
+)
+
+VECTOR = re.compile(r"\b(v\d+\.|[bhsdq]\d+\b)")
+QUAD = re.compile(r"v\d+\.(16b|8h|4s|2d)|\bq\d+\b")
+QUAD_REGISTERS = re.compile(r"\bq\d+\b|\bv\d+\.(?:16b|8h|4s|2d)")
+LANE = re.compile(r"\{.*\}\[\d+\]")
+GENERAL = re.compile(r"\b([wx]\d+|[wx]zr)\b")
+# An operand that is shifted or extended on the way costs the integer unit that multiplies.
+SHIFTED = re.compile(r", (lsl|lsr|asr|[su]xt[bhwx]) ?#?\d*$|, [su]xt[bhw]$")
+WRITE_BACK = re.compile(r"\]!|\], ?(#|x)")
+SCALED_INDEX = re.compile(r"\[[^\]]+, [wx]\d+, (lsl|[su]xt[wx])[^\]]*\]")
+
+
+def uses(text: str, narrow: bool) -> Uses:
+    """What an instruction takes of each pipe."""
+    mnemonic, _, operands = text.partition(" ")
+    kind = kind_of(mnemonic, operands)
+    taken = {"decode": 1.0, **kind.uses}
+    if kind.vector and QUAD.search(operands) and (kind.halves or narrow):
+        taken = {pipe: 2 * use if pipe != "decode" else use for pipe, use in taken.items()}
+    if "memory" in kind.uses:
+        taken["memory"] *= registers(mnemonic, operands)
+        # The address is computed by an integer pipe.
+        if WRITE_BACK.search(operands) or SCALED_INDEX.search(operands):
+            taken["integer"] = taken.get("integer", 0) + 1
+    elif not kind.vector and SHIFTED.search(operands) and mnemonic not in ("mov", "movk", "movn", "movz"):
+        taken["multi"] = max(taken.get("multi", 0), 1)
+    return taken
+
+
+def kind_of(mnemonic: str, operands: str) -> Kind:
+    vector = VECTOR.search(operands) is not None
+    if LANE.search(operands) and mnemonic[:2] in ("ld", "st"):
+        mnemonic = f"{mnemonic}lane"
+    # Of fmov, mov, ins and dup, those that read or write an integer register.
+    elif vector and mnemonic in ("fmov", "mov", "ins", "dup") and GENERAL.search(operands):
+        mnemonic = "transfer"
+    return next(kind for kind in KINDS if kind.matches(mnemonic, vector))
+
+
+def registers(mnemonic: str, operands: str) -> int:
+    """Transfers that a load or store takes: of pairs one if they make 128 bits together; of lists one for each."""
+    if mnemonic.startswith(("ldp", "stp", "ldnp", "stnp")):
+        return 2 if QUAD.search(operands) else 1
+    if operands.startswith("{"):
+        return max(1, len(VECTOR.findall(operands.partition("}")[0])))
+    return 1
+
+
+@dataclass(frozen=True)
+class Cycles:
+    wide: float
+    narrow: float
+
+    def __sub__(self, other: "Cycles") -> "Cycles":
+        return Cycles(self.wide - other.wide, self.narrow - other.narrow)
+
+
+def cycles_of_run(texts_in_order: tuple[str, ...], narrow: bool) -> float:
+    """Cycles of a straight run of instructions: those of the pipe that has most to do."""
+    load = dict.fromkeys(PIPES, 0.0)
+    for text in texts_in_order:
+        for pipe, use in uses(text, narrow).items():
+            load[pipe] += use
+    return max(load[pipe] / width for pipe, width in PIPES.items())
+
+
+def cycles_of(region: Region, texts: Mapping[int, str]) -> Cycles:
+    """The estimate for all that was executed in a region."""
+
+    def total(narrow: bool) -> float:
+        return sum(times * of_block(block, narrow) for block, times in region.times.items())
+
+    def of_block(block: Block, narrow: bool) -> float:
+        return cycles_of_run(tuple(texts[word] for word in block.words), narrow)
+
+    return Cycles(total(False), total(True))

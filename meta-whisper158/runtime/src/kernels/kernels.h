@@ -134,16 +134,18 @@ typedef struct Kernels {
 } Kernels;
 
 #define LUT_SCRATCH 65536u /* bytes of lut.c's tables */
+#define TBL_ROWS 512u      /* that tbl.c unpacks at a time */
 
-/* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: four unpacked rows
- * (lanes.c), a tile of activations (dot.c), or tables and three kinds of sums for two tiles (lut.c). */
+/* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: four rows as floats
+ * and as codes (lanes.c), indices of TBL_ROWS rows and pairs of channels (tbl.c; dot.c needs less), or tables and three
+ * kinds of sums for two tiles (lut.c). */
 static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
     size_t unpacked = (size_t)channels * 4 * (sizeof(float) + sizeof(int8_t));
-    size_t turned = (size_t)channels * TILE;
+    size_t indices = (size_t)TBL_ROWS * (channels + 1) / 2;
     size_t looked_up = LUT_SCRATCH + (size_t)rows * 2 * TILE * (sizeof(int16_t) + sizeof(int32_t) + sizeof(float));
 
-    unpacked = unpacked > turned ? unpacked : turned;
-    return unpacked > looked_up ? unpacked : looked_up;
+    indices = unpacked > indices ? unpacked : indices;
+    return indices > looked_up ? indices : looked_up;
 }
 
 /* Codes of rows first .. first+3 of a matrix that is not MATRIX_F16: out[4][channels], zero for rows beyond the last
@@ -191,6 +193,10 @@ void kernels_init_lanes_avx2(Kernels *k); /* x86 with AVX2, FMA and F16C */
 /* On top of them: what is better done in another way. */
 void kernels_init_lut(Kernels *k);
 void kernels_init_lut_avx2(Kernels *k);
+void kernels_init_tbl(Kernels *k);
+void kernels_init_tbl_avx2(Kernels *k);
+void kernels_init_dot(Kernels *k);
+void kernels_init_dot_avx2(Kernels *k);
 void kernels_init_gemv(Kernels *k);
 void kernels_init_gemv_avx2(Kernels *k);
 

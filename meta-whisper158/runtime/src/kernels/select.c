@@ -11,7 +11,7 @@
 
 typedef struct Set {
     int (*runs_here)(void);
-    void (*init[3])(Kernels *k); /* one after the other, on top of the reference */
+    void (*init[6])(Kernels *k); /* one after the other, on top of the reference */
 } Set;
 
 static int always(void) {
@@ -29,10 +29,12 @@ static int has_avx2(void) {
 static const Set sets[] = {
     {always, {kernels_init_ref}},
 #if defined(__x86_64__) || defined(__aarch64__)
-    {always, {kernels_init_lanes, kernels_init_lut, kernels_init_gemv}},
+    {always,
+     {kernels_init_lanes, kernels_init_tbl, kernels_init_dot, kernels_init_lut, kernels_init_gemv}},
 #endif
 #if defined(__x86_64__)
-    {has_avx2, {kernels_init_lanes_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2}},
+    {has_avx2,
+     {kernels_init_lanes_avx2, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2}},
 #endif
 };
 

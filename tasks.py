@@ -29,7 +29,7 @@ def verb(**settings: Any) -> Callable[[Callable[..., None]], Any]:
         "model": "A model's name (./inv model.list) or a .w158 file",
         "threads": "Threads to use (default: one for each processor, at most 4)",
         "language": "Code of the language that is spoken, such as en (default: detected)",
-        "audio-context": "Frames of 20 ms that the encoder sees at a time, at most 1500",
+        "audio-context": "Frames of 20 ms that the encoder sees at a time, at most 1500; auto (default) or full",
         "translate": "Translate into English; needs a multilingual model",
         "timestamps": "Print when each segment was said",
         "json": "Print JSON",

@@ -157,7 +157,7 @@ WRONG_USAGE = {
     "many threads": (["--threads", "65", "a"], "--threads 65 is not a number from 1 to 64"),
     "overflow": (["--threads", "4294967297", "a"], "--threads 4294967297 is not a number from 1 to 64"),
     "not a number": (["-t", "-1", "a"], "--threads -1 is not a number from 1 to 64"),
-    "no context": (["--audio-context", "", "a"], "--audio-context  is not a number from 1 to 1500"),
+    "no context": (["--audio-context", "", "a"], "--audio-context  is neither auto nor full nor a number .*1500"),
     "task": (["--task", "sing", "a"], "--task sing is neither transcribe nor translate"),
     "when": (["--progress", "often", "a"], "--progress often is neither auto nor always nor never"),
     "kernels": (["--kernels", "cuda", "a"], "--kernels cuda is not one of those that this processor can run: ref.*"),

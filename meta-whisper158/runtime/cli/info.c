@@ -6,12 +6,16 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "command.h"
 #include "file.h"
 #include "info_json.h"
+#include "measure.h"
+#include "need.h"
+#include "options.h"
 #include "report.h"
 #include "summary.h"
 
@@ -19,9 +23,18 @@ static const char help[] = "Usage: whisper158 info [OPTION]... MODEL\n"
                            "Show what a model file (.w158) holds: its kind, dimensions, formats, the size\n"
                            "of its parts, and where it comes from.\n"
                            "\n"
-                           "  -s, --sections   list every section of the file too\n"
-                           "      --json       print one JSON object\n"
-                           "  -h, --help       print this text\n"
+                           "  -s, --sections         list every section of the file too\n"
+                           "      --json             print one JSON object\n"
+                           "  -h, --help             print this text\n"
+                           "\n"
+                           "  -M, --memory           show instead how much memory a transcription takes,\n"
+                           "                         phase by phase (with --json: as well)\n"
+                           "      --seconds S        of so much audio, at most 14400; default: a window's\n"
+                           "      --audio-context N  in windows of N frames; auto (default) and full as for\n"
+                           "                         whisper158 transcribe\n"
+                           "      --tokens N         that hold N tokens; default: 4, and 4 for each second\n"
+                           "  -t, --threads N        with N threads, 1 to 64; default: one for each\n"
+                           "                         processor, at most 4\n"
                            "\n"
                            "Exit status:\n"
                            "  0   all went well\n"
@@ -31,11 +44,24 @@ static const char help[] = "Usage: whisper158 info [OPTION]... MODEL\n"
                            "  71  not enough memory\n"
                            "  74  output error\n";
 
-static const char short_options[] = ":sh";
+static const char short_options[] = ":sMt:h";
+
+enum {
+    OPTION_SECONDS = 256,
+    OPTION_AUDIO_CONTEXT,
+    OPTION_TOKENS,
+};
+
+enum { MAX_TOKENS = 448 };
 
 static const struct option long_options[] = {
     {"sections", no_argument, NULL, 's'},
     {"json", no_argument, NULL, 'j'},
+    {"memory", no_argument, NULL, 'M'},
+    {"seconds", required_argument, NULL, OPTION_SECONDS},
+    {"audio-context", required_argument, NULL, OPTION_AUDIO_CONTEXT},
+    {"tokens", required_argument, NULL, OPTION_TOKENS},
+    {"threads", required_argument, NULL, 't'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -148,28 +174,48 @@ static void print_summary(const whisper158_model *model, const Summary *summary)
     print_provenance(model);
 }
 
+typedef struct Options {
+    bool sections, json, help;
+    bool memory, for_memory; /* asked for; something given that only it heeds */
+    NeedOptions need;
+} Options;
+
+/* Returns 0 or a negative errno. */
+static int print(const whisper158_model *model, const Options *o, const Need *need) {
+    Summary summary;
+
+    summarise(&summary, model);
+    if (o->json)
+        return info_print_json(model, &summary, o->sections, need);
+    if (need) {
+        need_print(need);
+        return 0;
+    }
+    print_summary(model, &summary);
+    if (o->sections)
+        print_sections(model);
+    return 0;
+}
+
 /* Returns an exit status, having said why. */
-static int show(const char *path, bool json, bool sections) {
+static int show(const char *path, const Options *o) {
+    const uint64_t program = measure_memory().rss;
     OutputFile out;
     whisper158_model *model = NULL;
     whisper158_error error;
-    Summary summary;
+    Need need;
     int r;
 
     r = whisper158_model_open(&model, path, &error);
+    if (r >= 0 && o->memory)
+        r = need_compute(&need, model, &o->need, program, &error);
     if (r < 0) {
         report("%s", error.text);
+        (void)whisper158_model_close(model);
         return exit_status(r);
     }
-    summarise(&summary, model);
     (void)output_open(&out, NULL, &error);
-    if (json) {
-        r = info_print_json(model, &summary, sections);
-    } else {
-        print_summary(model, &summary);
-        if (sections)
-            print_sections(model);
-    }
+    r = print(model, o, o->memory ? &need : NULL);
     (void)whisper158_model_close(model);
     if (r < 0) {
         report("no memory to describe %s", path);
@@ -179,26 +225,80 @@ static int show(const char *path, bool json, bool sections) {
     return r < 0 ? report_output(r, &error) : 0;
 }
 
+/* Seconds of audio, at least a sample of it, else 0. */
+static double parse_seconds(const char *text) {
+    char *end;
+    const double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value * WHISPER158_SAMPLE_RATE >= 1) || value > NEED_MAX_SECONDS)
+        return 0;
+    return value;
+}
+
+static int parse_count(uint32_t *out, const char *name, const char *value, uint32_t max) {
+    *out = parse_number(value, max);
+    if (*out == 0)
+        return report_usage("info", "--%s %s is not a number from 1 to %" PRIu32, name, value, max);
+    return 0;
+}
+
+/* Returns 0, or an exit status. */
+static int parse_memory_option(NeedOptions *need, int option, const char *value) {
+    switch (option) {
+    case OPTION_SECONDS:
+        need->seconds = parse_seconds(value);
+        if (need->seconds == 0)
+            return report_usage("info", "--seconds %s is not a number above 0 and at most %d", value, NEED_MAX_SECONDS);
+        return 0;
+    case OPTION_AUDIO_CONTEXT:
+        return parse_audio_context(&need->audio_context, value, "info");
+    case OPTION_TOKENS:
+        return parse_count(&need->tokens, "tokens", value, MAX_TOKENS);
+    case 't':
+        return parse_count(&need->machine.threads, "threads", value, WHISPER158_MAX_THREADS);
+    default:
+        return EX_SOFTWARE;
+    }
+}
+
+/* Returns 0, or an exit status. */
+static int parse_option(Options *o, int option, const char *value) {
+    switch (option) {
+    case 's':
+        o->sections = true;
+        return 0;
+    case 'j':
+        o->json = true;
+        return 0;
+    case 'M':
+        o->memory = true;
+        return 0;
+    case 'h':
+        o->help = true;
+        return 0;
+    default:
+        o->for_memory = true;
+        return parse_memory_option(&o->need, option, value);
+    }
+}
+
 int command_info(int argc, char **argv) {
-    bool json = false, sections = false;
+    Options options = {0};
     int option;
 
     opterr = 0;
     while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            sections = true;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 'h':
-            return print_help(help);
-        default:
-            return report_option("info", option, argv, short_options);
-        }
+        const int status = option == '?' || option == ':' ? report_option("info", option, argv, short_options)
+                                                          : parse_option(&options, option, optarg);
+
+        if (status != 0)
+            return status;
     }
+    if (options.help)
+        return print_help(help);
+    if (options.for_memory && !options.memory)
+        return report_usage("info", "--seconds, --audio-context, --tokens and --threads go with --memory");
     if (argc - optind != 1)
         return report_usage("info", "exactly one MODEL is needed, not %d", argc - optind);
-    return show(argv[optind], json, sections);
+    return show(argv[optind], &options);
 }

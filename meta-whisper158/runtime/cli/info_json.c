@@ -118,7 +118,7 @@ static struct json_object *sections_array(const whisper158_model *model) {
     return array;
 }
 
-int info_print_json(const whisper158_model *model, const Summary *summary, bool sections) {
+int info_print_json(const whisper158_model *model, const Summary *summary, bool sections, const Need *need) {
     const whisper158_model_info *const info = &summary->info;
     struct json_object *const object = json_object_new_object();
 
@@ -138,5 +138,7 @@ int info_print_json(const whisper158_model *model, const Summary *summary, bool 
     (void)json_object_object_add(object, "bytes", parts_object(summary));
     if (sections)
         (void)json_object_object_add(object, "sections", sections_array(model));
+    if (need)
+        (void)json_object_object_add(object, "memory", need_json(need));
     return json_print(stdout, object);
 }

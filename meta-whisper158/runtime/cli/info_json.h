@@ -8,9 +8,10 @@
 
 #include <stdbool.h>
 
+#include "need.h"
 #include "summary.h"
 
-/* Prints it to standard output on one line. Returns 0 or -ENOMEM; errors of the stream stay with the stream. */
-int info_print_json(const whisper158_model *model, const Summary *summary, bool sections);
+/* `need` may be NULL. Prints it to standard output on one line. Returns 0 or -ENOMEM; errors of the stream stay with the stream. */
+int info_print_json(const whisper158_model *model, const Summary *summary, bool sections, const Need *need);
 
 #endif

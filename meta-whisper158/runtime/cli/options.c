@@ -15,6 +15,18 @@ uint32_t parse_number(const char *text, uint32_t max) {
     return *text == '\0' && value <= max ? value : 0;
 }
 
+int parse_audio_context(uint32_t *out, const char *value, const char *command) {
+    const uint32_t max = WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND;
+
+    *out = WHISPER158_AUDIO_CONTEXT_AUTO;
+    if (strcmp(value, "auto") == 0)
+        return 0;
+    *out = strcmp(value, "full") == 0 ? WHISPER158_AUDIO_CONTEXT_FULL : parse_number(value, max);
+    if (*out == 0)
+        return report_usage(command, "--audio-context %s is neither auto nor full nor a number from 1 to %u", value, max);
+    return 0;
+}
+
 int parse_kernels(const char **out, const char *value, const char *command) {
     char names[256] = "";
     const char *name;

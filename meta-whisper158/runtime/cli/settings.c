@@ -36,9 +36,9 @@ const char settings_help[] = "Usage: whisper158 transcribe [OPTION]... FILE...\n
                              "                           which needs a multilingual model\n"
                              "      --translate          the same as --task translate\n"
                              "      --audio-context N    listen in windows of N frames of 20 ms, 1 to 1500;\n"
-                             "                           default: 1500 (30 s). Less is faster, but see the\n"
-                             "                           shortest context that \"whisper158 info\" gives for\n"
-                             "                           the model\n"
+                             "                           full: 1500 (30 s); auto (default): what the audio\n"
+                             "                           needs, if the model was validated for that (see\n"
+                             "                           \"whisper158 info\"), else full. Less is faster\n"
                              "      --condition-on-previous\n"
                              "                           let the text of a window guide the next one\n"
                              "\n"
@@ -130,8 +130,6 @@ static int parse_when(When *out, const char *value) {
 
 /* Returns 0, or an exit status. */
 static int parse_option(Settings *s, int option, const char *value) {
-    const uint32_t max_frames = WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND;
-
     switch (option) {
     case 'm':
         s->model = value;
@@ -162,10 +160,8 @@ static int parse_option(Settings *s, int option, const char *value) {
         s->listen.task = WHISPER158_TRANSLATE;
         return 0;
     case OPTION_AUDIO_CONTEXT:
-        s->listen.audio_context = parse_number(value, max_frames);
-        if (s->listen.audio_context == 0)
-            return report_usage("transcribe", "--audio-context %s is not a number from 1 to %u", value, max_frames);
-        return 0;
+        s->fit = strcmp(value, "auto") == 0;
+        return parse_audio_context(&s->listen.audio_context, value, "transcribe");
     case OPTION_CONDITION:
         s->listen.condition_on_previous = true;
         return 0;

@@ -18,6 +18,7 @@ typedef struct Settings {
     const char *output; /* NULL: standard output */
     whisper158_context_options machine;
     whisper158_options listen;
+    bool fit; /* the audio context was asked to be fitted */
     bool timestamps, no_timestamps, json, srt, vtt; /* as given; settle_form makes sense of them */
     Form form;
     When progress;

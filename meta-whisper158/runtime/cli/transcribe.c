@@ -4,6 +4,7 @@
  * whisper158 transcribe: audio files in, text out.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -160,6 +161,16 @@ static int transcribe_files(Run *run) {
     return status;
 }
 
+/* Who asks for a fitted context shall know when there is none. */
+static void warn_of_context(const Settings *settings, const whisper158_model *model) {
+    whisper158_model_info info;
+
+    whisper158_model_get_info(model, &info);
+    if (settings->fit && !settings->quiet && info.min_audio_ctx == info.n_audio_ctx)
+        report("the model was validated for its full context only, so --audio-context auto is full: %" PRIu32 " frames",
+               info.n_audio_ctx);
+}
+
 static int run(const Settings *settings) {
     Run run = {.settings = settings};
     whisper158_error error;
@@ -171,6 +182,7 @@ static int run(const Settings *settings) {
         r = whisper158_context_new(&run.context, run.model, &settings->machine, &error);
     status = r < 0 ? exit_status(r) : 0;
     if (r >= 0) {
+        warn_of_context(settings, run.model);
         r = output_open(&run.output, settings->output, &error);
         status = r < 0 ? EX_CANTCREAT : transcribe_files(&run);
     }

@@ -190,6 +190,7 @@ static struct json_object *timings_object(const Transcript *t) {
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         (void)json_object_object_add(object, parts[i].name, json_number(parts[i].seconds, "%.6f"));
     (void)json_object_object_add(object, "windows", json_object_new_int64(t->timings.windows));
+    (void)json_object_object_add(object, "frames", json_object_new_int64((int64_t)t->timings.frames));
     (void)json_object_object_add(object, "tokens", json_object_new_int64(t->timings.tokens));
     return object;
 }

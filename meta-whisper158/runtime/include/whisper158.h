@@ -178,6 +178,33 @@ typedef enum whisper158_phase {
     WHISPER158_PHASES = 5,
 } whisper158_phase;
 
+/* Something that is in memory from one phase to another. */
+typedef struct whisper158_memory_part {
+    const char *name; /* static storage */
+    bool mapped;      /* pages of the blob, which all its users share; else the context's own */
+    whisper158_phase first, last;
+    uint64_t bytes;
+} whisper158_memory_part;
+
+#define WHISPER158_MEMORY_PARTS 48
+
+typedef struct whisper158_memory {
+    whisper158_memory_part parts[WHISPER158_MEMORY_PARTS];
+    uint32_t n_parts;
+    uint64_t phases[WHISPER158_PHASES]; /* bytes in memory in each phase */
+    uint64_t peak;                      /* the most of them, or with options.keep_pages, all that was ever touched */
+    uint64_t reserved;                  /* address space of the context's own, for windows of any length */
+    uint32_t threads;                   /* that compute */
+} whisper158_memory;
+
+/*
+ * What `context` has in memory while it transcribes a window of `frames` frames into `tokens` tokens, prompt included.
+ * It is computed, not measured, and does not count the program, its libraries and stacks, and the samples.
+ * -EINVAL when the model has no such windows.
+ */
+WHISPER158_API int whisper158_context_get_memory(const whisper158_context *context, uint32_t frames, uint32_t tokens,
+                                                 whisper158_memory *out);
+
 /* ----------------------------------------------------------------------------------------------------- transcribe */
 
 typedef enum whisper158_task {
@@ -191,13 +218,25 @@ typedef enum whisper158_timestamps {
     WHISPER158_TIMESTAMPS_OFF = 2, /* audio longer than one window is then cut every 30 s, words or not */
 } whisper158_timestamps;
 
+/*
+ * The encoder's context for a window: how much it is given to hear. Time and memory are in proportion, and what Whisper
+ * was trained for is the full context, with nothing behind the speech. AUTO takes what the audio of the window fills and
+ * half a second, but no less than info.min_audio_ctx, for which the model was validated; so a model that was validated
+ * for its full context only gets that. Columns at the end of a window of which the spectrogram shows nothing do not count
+ * as audio.
+ */
+#define WHISPER158_AUDIO_CONTEXT_AUTO 0
+#define WHISPER158_AUDIO_CONTEXT_FULL UINT32_MAX
+
+/* The context that AUTO gives to a window with so many samples of audio. */
+WHISPER158_API uint32_t whisper158_model_fit_audio_context(const whisper158_model *model, size_t samples);
+
 typedef struct whisper158_options {
     const char *language; /* NULL or "auto": detected from the first window (multilingual), "en" otherwise */
     whisper158_task task;
     whisper158_timestamps timestamps;
-    uint32_t audio_context;    /* encoder context in frames, 1 to n_audio_ctx; 0: n_audio_ctx. A window is then
-                                  audio_context x 20 ms long. Shorter is cheaper; models that were not trained for it
-                                  get worse below info.min_audio_ctx */
+    uint32_t audio_context;    /* WHISPER158_AUDIO_CONTEXT_AUTO, _FULL, or frames, 1 to n_audio_ctx: windows are then no
+                                  longer than that, and models may get worse below info.min_audio_ctx */
     bool condition_on_previous; /* give the decoder the text of the window before as a prompt */
     float no_speech_threshold;  /* a window is passed over when the model's no-speech probability is above this ... */
     float logprob_threshold;    /* ... and its mean log probability is not above this */
@@ -205,12 +244,12 @@ typedef struct whisper158_options {
     void *user;                                                 /* handed to both callbacks */
 } whisper158_options;
 
-/* What NULL options stand for: automatic language and timestamps, full context, no prompt, 0.6 and -1.0. */
+/* What NULL options stand for: automatic language, timestamps and context, no prompt, 0.6 and -1.0. */
 #define WHISPER158_OPTIONS_DEFAULT                                                                                     \
     {                                                                                                                  \
-        .language = NULL, .task = WHISPER158_TRANSCRIBE, .timestamps = WHISPER158_TIMESTAMPS_AUTO, .audio_context = 0, \
-        .condition_on_previous = false, .no_speech_threshold = 0.6f, .logprob_threshold = -1.0f, .progress = NULL,     \
-        .user = NULL                                                                                                   \
+        .language = NULL, .task = WHISPER158_TRANSCRIBE, .timestamps = WHISPER158_TIMESTAMPS_AUTO,                     \
+        .audio_context = WHISPER158_AUDIO_CONTEXT_AUTO, .condition_on_previous = false, .no_speech_threshold = 0.6f,   \
+        .logprob_threshold = -1.0f, .progress = NULL, .user = NULL                                                     \
     }
 
 typedef struct whisper158_segment {
@@ -246,6 +285,7 @@ typedef struct whisper158_timings {
     double mel_cpu, encode_cpu, decode_cpu; /* processor seconds of all of the context's threads */
     uint32_t windows;                       /* encoder runs */
     uint32_t tokens;                        /* decoder steps, prompts included */
+    uint64_t frames;                        /* encoded */
 } whisper158_timings;
 
 WHISPER158_API void whisper158_context_get_timings(const whisper158_context *context, whisper158_timings *out);

@@ -10,7 +10,7 @@
  * there is no second formula for it.
  *
  * The block is anonymous memory of which the system gives pages when they are touched, so arrays that are laid out for
- * 30 s of audio cost what the audio at hand fills. arena_enter gives pages back when nothing in them lives on.
+ * 30 s of audio cost what the audio at hand fills. arena_release gives pages back when nothing in them lives on.
  */
 #include "arena.h"
 
@@ -194,16 +194,18 @@ static void give_back(const Arena *arena, size_t begin, size_t end) {
         (void)madvise(arena->base + begin, end - begin, MADV_DONTNEED);
 }
 
-void arena_enter(Arena *arena, whisper158_phase phase, bool release) {
+void arena_release(Arena *arena, whisper158_phase phase, const size_t units[N_UNITS]) {
+    size_t at = 0, begin, end;
+
+    for (; next_stretch(arena, phase, units, at, &begin, &end); at = end)
+        give_back(arena, at, begin);
+    give_back(arena, at, arena->size);
+}
+
+void arena_enter(Arena *arena, whisper158_phase phase) {
     size_t at = 0, begin, end;
 
     POISON(arena->base, arena->size);
-    while (next_stretch(arena, phase, arena->units, at, &begin, &end)) {
-        if (release)
-            give_back(arena, at, begin);
+    for (; next_stretch(arena, phase, arena->units, at, &begin, &end); at = end)
         UNPOISON(arena->base + begin, end - begin);
-        at = end;
-    }
-    if (release)
-        give_back(arena, at, arena->size);
 }

@@ -46,11 +46,13 @@ void arena_free(Arena *arena);
 void *arena_take(Arena *arena, const char *name, whisper158_phase first, whisper158_phase last, Unit unit, size_t step);
 
 /*
- * A phase begins: what is not needed in it is lost. With `release` the pages that hold nothing else go back to the
- * system, and are zero when they are next touched; without, they hold what they held. Only a build with
- * AddressSanitizer notices when something lost is looked at.
+ * A phase begins: what is not needed in it is lost, and its own arrays hold anything. Only a build with AddressSanitizer
+ * notices when something lost is looked at.
  */
-void arena_enter(Arena *arena, whisper158_phase phase, bool release);
+void arena_enter(Arena *arena, whisper158_phase phase);
+
+/* Gives the pages back that hold nothing needed in a phase by a run of so many units. They are zero when next touched. */
+void arena_release(Arena *arena, whisper158_phase phase, const size_t units[N_UNITS]);
 
 /* Bytes that are touched in a phase by a run of so many units; with N_PHASES, in any phase. */
 size_t arena_touched(const Arena *arena, whisper158_phase phase, const size_t units[N_UNITS]);

@@ -68,7 +68,7 @@ static int make_arena(whisper158_context *c) {
     if (r < 0)
         return r;
     lay_out(c);
-    arena_enter(&c->arena, WHISPER158_PHASE_MEL, false);
+    arena_enter(&c->arena, WHISPER158_PHASE_MEL);
     return 0;
 }
 
@@ -144,22 +144,26 @@ int context_check_samples(const float *samples, size_t count, whisper158_error *
     return 0;
 }
 
-void context_enter(whisper158_context *c, whisper158_phase phase) {
+void context_enter(whisper158_context *c, whisper158_phase phase, uint32_t frames) {
+    const size_t units[N_UNITS] = {[PER_CONTEXT] = 1, [PER_AUDIO_TILE] = tiles(frames)}; /* of text there is none yet */
+
     if (phase != WHISPER158_PHASE_TEXT)
         decoder_forget(c->decoder);
-    arena_enter(&c->arena, phase, !c->keep_pages);
-    if (!c->keep_pages)
-        model_release(c->model, phase);
+    arena_enter(&c->arena, phase);
+    if (c->keep_pages)
+        return;
+    arena_release(&c->arena, phase, units);
+    model_release(c->model, phase);
 }
 
 const float *context_listen(whisper158_context *c, const float *mel, uint32_t frames) {
     const float *encoded;
 
-    context_enter(c, WHISPER158_PHASE_STEM);
+    context_enter(c, WHISPER158_PHASE_STEM, frames);
     encoder_stem(c->encoder, mel, frames);
-    context_enter(c, WHISPER158_PHASE_BLOCKS);
+    context_enter(c, WHISPER158_PHASE_BLOCKS, frames);
     encoded = encoder_blocks(c->encoder);
-    context_enter(c, WHISPER158_PHASE_CROSS);
+    context_enter(c, WHISPER158_PHASE_CROSS, frames);
     if (!all_finite(encoded, tiles(frames) * c->model->info.n_audio_state * TILE))
         return NULL;
     decoder_listen(c->decoder, encoded, frames);
@@ -194,7 +198,7 @@ int whisper158_encode(whisper158_context *c, const float *mel, uint32_t frames, 
     for (size_t f = 0; out && f < frames; f++)
         for (uint32_t channel = 0; channel < d; channel++)
             out[f * d + channel] = encoded[(f / TILE * d + channel) * TILE + f % TILE];
-    context_enter(c, WHISPER158_PHASE_TEXT);
+    context_enter(c, WHISPER158_PHASE_TEXT, frames);
     return 0;
 }
 

@@ -29,10 +29,10 @@ struct whisper158_context {
 int context_check_samples(const float *samples, size_t count, whisper158_error *error);
 
 /*
- * A phase begins: memory and pages of the blob that are not needed in it are given up. A window goes through the phases
+ * A phase of a window of so many frames begins: memory and pages of the blob that are not needed in it are given up. A window goes through the phases
  * from the first to the last; the decoder has its audio from context_listen until the next phase begins that is not TEXT.
  */
-void context_enter(whisper158_context *context, whisper158_phase phase);
+void context_enter(whisper158_context *context, whisper158_phase phase, uint32_t frames);
 
 /*
  * Encoder and cross-attention over mel[n_mels][2 x frames]; ends in WHISPER158_PHASE_CROSS. Return: the encoder's output,

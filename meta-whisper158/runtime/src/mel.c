@@ -200,5 +200,5 @@ float mel_loudest(Mel *mel, Pool *pool, const float *samples, size_t count, size
 
 void mel_scale(float *x, size_t n, float loudest) {
     for (size_t i = 0; i < n; i++)
-        x[i] = ((x[i] > loudest - 8 ? x[i] : loudest - 8) + 4) / 4;
+        x[i] = ((x[i] > loudest - MEL_RANGE ? x[i] : loudest - MEL_RANGE) + 4) / 4;
 }

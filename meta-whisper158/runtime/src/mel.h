@@ -30,6 +30,8 @@ float mel_log_power(Mel *mel, Pool *pool, const float *samples, size_t count, si
 /* The loudest value of mel_log_power over columns first .. first + columns - 1, without keeping the others. */
 float mel_loudest(Mel *mel, Pool *pool, const float *samples, size_t count, size_t first, size_t columns);
 
+#define MEL_RANGE 8.0f /* powers of ten below the loudest that are told apart */
+
 /* Whisper's scaling, in place: (max(x, loudest - 8) + 4) / 4. */
 void mel_scale(float *x, size_t n, float loudest);
 

@@ -18,6 +18,7 @@
 #define HOP (WHISPER158_SAMPLE_RATE / WHISPER158_COLUMNS_PER_SECOND)
 #define COLUMNS_PER_FRAME (WHISPER158_COLUMNS_PER_SECOND / WHISPER158_FRAMES_PER_SECOND)
 #define REACHING_COLUMNS 2     /* behind the audio's end, whose transforms begin before it */
+#define MARGIN 25              /* frames that AUTO gives the encoder behind what it is to hear */
 #define SILENCE (1.0f / 65536) /* half a step of 16-bit audio */
 
 /* Tokens that so much audio can hold at most: beyond any speech, short of a decoder that runs on for its own sake. */
@@ -42,7 +43,8 @@ typedef struct Transcription {
     const float *samples;
     size_t count;
     size_t columns;        /* of the audio */
-    size_t window_columns; /* of a window */
+    size_t window_columns; /* of a window, at most */
+    bool fit;              /* the encoder's context is fitted to what there is in the window */
     float loudest;         /* column of the whole audio, those behind its end included that reach into it: the scale */
     bool timestamps;
     uint32_t language; /* index */
@@ -85,25 +87,58 @@ static bool is_silent(const Transcription *t, size_t column, size_t columns) {
     return true;
 }
 
+uint32_t whisper158_model_fit_audio_context(const whisper158_model *model, size_t samples) {
+    const whisper158_model_info *info = &model->info;
+    size_t frames = smaller(samples, SIZE_MAX - MARGIN) / (HOP * COLUMNS_PER_FRAME) + MARGIN;
+
+    if (info->min_audio_ctx == info->n_audio_ctx)
+        return info->n_audio_ctx;
+    frames = smaller(tiles(frames) * TILE, info->n_audio_ctx);
+    return (uint32_t)(frames < info->min_audio_ctx ? info->min_audio_ctx : frames);
+}
+
+/* Frames of the encoder for a window with so many columns of audio. */
+static uint32_t frames_for(const Transcription *t, size_t columns) {
+    return t->fit ? whisper158_model_fit_audio_context(t->c->model, columns * HOP)
+                  : (uint32_t)(t->window_columns / COLUMNS_PER_FRAME);
+}
+
+/* Columns up to the last one in which anything reaches above the spectrogram's floor. */
+static size_t heard_columns(const Transcription *t, const float *log_power, size_t columns, size_t stride) {
+    for (; columns > 0; columns--)
+        for (uint32_t m = 0; m < t->c->model->info.n_mels; m++)
+            if (log_power[m * stride + columns - 1] > t->loudest - MEL_RANGE)
+                return columns;
+    return 0;
+}
+
 /*
- * Log-mel of the window into c->window, [n_mels][window_columns]. Columns behind the audio's end are 0, which is what
- * whisper/transcribe.py pads with (it is not what silence looks like, but what the decoder's rules were tuned with).
+ * Log-mel of the window into c->window, [n_mels][2 x frames]; returns frames. Columns behind the audio's end are 0, which
+ * is what whisper/transcribe.py pads with (it is not what silence looks like, but what the decoder's rules were tuned
+ * with).
  */
-static void window_mel(Transcription *t, size_t column, size_t columns) {
+static uint32_t window_mel(Transcription *t, size_t column, size_t columns) {
     whisper158_context *c = t->c;
+    uint32_t frames = frames_for(t, columns);
+    size_t stride = (size_t)frames * COLUMNS_PER_FRAME, wanted, seen;
     Stopwatch since = start(t);
-    float loudest =
-        mel_log_power(c->mel, c->pool, t->samples, t->count, column, columns, c->window, t->window_columns);
+    float loudest = mel_log_power(c->mel, c->pool, t->samples, t->count, column, columns, c->window, stride);
 
     if (column == 0 && is_one_window(t)) /* a timestamp may lead to another look at its end */
         t->loudest = fmaxf(loudest, mel_loudest(c->mel, c->pool, t->samples, t->count, columns, REACHING_COLUMNS));
+    if (t->fit)
+        frames = frames_for(t, heard_columns(t, c->window, columns, stride));
+    wanted = (size_t)frames * COLUMNS_PER_FRAME;
+    seen = smaller(columns, wanted);
     for (uint32_t m = 0; m < c->model->info.n_mels; m++) {
-        float *band = c->window + m * t->window_columns;
+        float *band = c->window + m * wanted;
 
-        mel_scale(band, columns, t->loudest);
-        memset(band + columns, 0, (t->window_columns - columns) * sizeof *band);
+        memmove(band, c->window + m * stride, seen * sizeof *band);
+        mel_scale(band, seen, t->loudest);
+        memset(band + seen, 0, (wanted - seen) * sizeof *band);
     }
     stop(t, since, &c->timings.mel, &c->timings.mel_cpu);
+    return frames;
 }
 
 /* Of audio longer than a window; window_mel sees all of a shorter one, the first time. */
@@ -118,14 +153,16 @@ static int listen(Transcription *t, size_t column, size_t columns) {
     whisper158_context *c = t->c;
     const float *encoded;
     Stopwatch since;
+    uint32_t frames;
 
-    context_enter(c, WHISPER158_PHASE_MEL);
-    window_mel(t, column, columns);
+    context_enter(c, WHISPER158_PHASE_MEL, frames_for(t, columns));
+    frames = window_mel(t, column, columns);
     since = start(t);
-    encoded = context_listen(c, c->window, (uint32_t)(t->window_columns / COLUMNS_PER_FRAME));
-    context_enter(c, WHISPER158_PHASE_TEXT);
+    encoded = context_listen(c, c->window, frames);
+    context_enter(c, WHISPER158_PHASE_TEXT, frames);
     stop(t, since, &c->timings.encode, &c->timings.encode_cpu);
     c->timings.windows++;
+    c->timings.frames += frames;
     if (!encoded)
         return w158_fail(t->error, -EDOM, "the encoder's numbers overflowed: the model's weights cannot be right");
     return 0;
@@ -363,7 +400,7 @@ static int find_language(Transcription *t) {
 static int check(const Transcription *t) {
     const whisper158_model_info *info = &t->c->model->info;
 
-    if (t->options->audio_context > info->n_audio_ctx)
+    if (t->options->audio_context > info->n_audio_ctx && t->options->audio_context != WHISPER158_AUDIO_CONTEXT_FULL)
         return w158_fail(t->error, -EINVAL, "an audio context of %u frames is more than the model's %u",
                          t->options->audio_context, info->n_audio_ctx);
     if (t->options->task == WHISPER158_TRANSLATE && info->n_languages == 0)
@@ -384,7 +421,6 @@ int whisper158_transcribe(whisper158_context *context, const float *samples, siz
     static const whisper158_options defaults = WHISPER158_OPTIONS_DEFAULT;
     Transcription t = {.c = context, .options = options ? options : &defaults, .samples = samples, .count = count,
                        .segment = segment, .user = user, .error = error};
-    uint32_t frames;
     int r;
 
     if (!context || (!samples && count))
@@ -395,8 +431,9 @@ int whisper158_transcribe(whisper158_context *context, const float *samples, siz
     if (r < 0)
         return r;
     context->timings = (whisper158_timings){0};
-    frames = t.options->audio_context ? t.options->audio_context : context->model->info.n_audio_ctx;
-    t.window_columns = (size_t)frames * COLUMNS_PER_FRAME;
+    t.fit = t.options->audio_context == WHISPER158_AUDIO_CONTEXT_AUTO;
+    t.window_columns = COLUMNS_PER_FRAME * smaller(t.fit ? SIZE_MAX : t.options->audio_context,
+                                                   context->model->info.n_audio_ctx);
     t.columns = count / HOP;
     t.timestamps = t.options->timestamps == WHISPER158_TIMESTAMPS_ON ||
                    (t.options->timestamps == WHISPER158_TIMESTAMPS_AUTO && !is_one_window(&t));

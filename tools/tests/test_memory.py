@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""What a transcription costs: the memory that `whisper158 info --memory` says beforehand, next to what the kernel counted
-in a real run, and the frames that a fitted audio context saves."""
+"""What a transcription costs: the memory that `whisper158 info --memory` says beforehand, next to what the kernel
+counted in a real run, and the frames that a fitted audio context saves."""
 
 import json
 import re
@@ -69,8 +69,9 @@ def test_what_is_said_adds_up(whisper158_binary: Path, made_up: Path) -> None:
 
 
 def test_a_person_reads_the_same(whisper158_binary: Path, made_up: Path) -> None:
-    arguments = ["--memory", "--audio-context", "464", "--seconds", "9", "--tokens", "34", "-t", "2", made_up]
-    text = subprocess.run([whisper158_binary, "info", *arguments], capture_output=True, check=True, text=True).stdout
+    options = ["--memory", "--audio-context", "464", "--seconds", "9", "--tokens", "34", "-t", "2"]
+    command = [whisper158_binary, "info", *options, made_up]
+    text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     memory = said(whisper158_binary, made_up, 464, 30, 2)
     assert "9.00 s of audio, windows of 464 frames (9.28 s) and 34 tokens, 2 threads" in text
     for part in memory["parts"]:
@@ -80,7 +81,9 @@ def test_a_person_reads_the_same(whisper158_binary: Path, made_up: Path) -> None
     assert float(found[1]) == pytest.approx(memory["peak_rss"] / 1e6, abs=1)
 
 
-def test_audio_and_model_decide_where_nothing_is_asked_for(whisper158_binary: Path, made_up: Path, golden: Path) -> None:
+def test_audio_and_model_decide_where_nothing_is_asked_for(
+    whisper158_binary: Path, made_up: Path, golden: Path
+) -> None:
     memory = ask(whisper158_binary, "info", "--memory", "--json", made_up)["memory"]
     assert (memory["seconds"], memory["audio_context"], memory["tokens"]) == (30, 1500, 124)
     # The golden model is validated for short contexts.
@@ -95,19 +98,20 @@ def test_the_context_is_fitted_to_the_audio(
     """The golden model is validated from 8 of its 40 frames on; 0.12 s of sound are 6, and half a second is added."""
     sound = np.random.default_rng(158).uniform(-0.3, 0.3, 1920)
     soundfile.write(tmp_path / "a.wav", np.concatenate([sound, np.zeros(3000)]), 16000)
-    options = ["--json", "--model", golden, *(f"--audio-context={value}" for value in context)]
-    assert ask(whisper158_binary, "transcribe", *options, tmp_path / "a.wav")["timings"]["frames"] == frames
+    options = ["--json", *(f"--audio-context={value}" for value in context)]
+    told = ask(whisper158_binary, "transcribe", "--model", golden, *options, tmp_path / "a.wav")
+    assert told["timings"]["frames"] == frames
 
 
 def test_who_asks_in_vain_for_a_fitted_context_is_told(whisper158_binary: Path, made_up: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)
     command = [whisper158_binary, "transcribe", "--model", made_up, tmp_path / "a.wav"]
-    said = [
-        subprocess.run([*command, *options], capture_output=True, check=True).stderr
-        for options in ([], ["--audio-context=full"], ["--audio-context=auto", "--quiet"], ["--audio-context=auto"])
-    ]
-    assert said[:3] == [b"", b"", b""]
-    assert said[3] == (
+
+    def told(*options: str) -> bytes:
+        return subprocess.run([*command, *options], capture_output=True, check=True).stderr
+
+    assert told() == told("--audio-context=full") == told("--audio-context=auto", "--quiet") == b""
+    assert told("--audio-context=auto") == (
         b"whisper158: the model was validated for its full context only, so --audio-context auto is full: 1500 frames\n"
     )
 
@@ -119,7 +123,10 @@ def test_who_asks_in_vain_for_a_fitted_context_is_told(whisper158_binary: Path, 
         (["--memory", "--seconds=nan"], "--seconds nan is not a number above 0 and at most 14400"),
         (["--memory", "--tokens=0"], "--tokens 0 is not a number from 1 to 448"),
         (["--memory", "--threads=65"], "--threads 65 is not a number from 1 to 64"),
-        (["--memory", "--audio-context=half"], "--audio-context half is neither auto nor full nor a number from 1 to 1500"),
+        (
+            ["--memory", "--audio-context=half"],
+            "--audio-context half is neither auto nor full nor a number from 1 to 1500",
+        ),
         (["--memory", "--audio-context=41"], "--audio-context 41 is more than the 40 frames of this model"),
         (["--memory", "--tokens=33"], "--tokens 33 is more than the 32 of this model"),
         (["--tokens=3"], "--seconds, --audio-context, --tokens and --threads go with --memory"),

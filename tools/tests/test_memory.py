@@ -70,7 +70,7 @@ def test_what_is_said_adds_up(whisper158_binary: Path, made_up: Path) -> None:
 
 def test_a_person_reads_the_same(whisper158_binary: Path, made_up: Path) -> None:
     options = ["--memory", "--audio-context", "464", "--seconds", "9", "--tokens", "34", "-t", "2"]
-    command = [whisper158_binary, "info", *options, made_up]
+    command: list[str | Path] = [whisper158_binary, "info", *options, made_up]
     text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     memory = said(whisper158_binary, made_up, 464, 30, 2)
     assert "9.00 s of audio, windows of 464 frames (9.28 s) and 34 tokens, 2 threads" in text
@@ -105,7 +105,7 @@ def test_the_context_is_fitted_to_the_audio(
 
 def test_who_asks_in_vain_for_a_fitted_context_is_told(whisper158_binary: Path, made_up: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)
-    command = [whisper158_binary, "transcribe", "--model", made_up, tmp_path / "a.wav"]
+    command: list[str | Path] = [whisper158_binary, "transcribe", "--model", made_up, tmp_path / "a.wav"]
 
     def told(*options: str) -> bytes:
         return subprocess.run([*command, *options], capture_output=True, check=True).stderr

@@ -11,7 +11,8 @@ model of the A57 have it, the nearest relatives that are documented. The A72's v
 A73's integer half is as wide is not known either; so there are two estimates, and the truth may lie on both sides:
 
     wide      as the A72
-    narrow    all that touches a 128-bit register takes two turns of a 64-bit pipe, loads and stores too
+    narrow    all that touches a 128-bit register takes two turns of a 64-bit pipe, loads and stores too, of which
+              each 128-bit register is decoded for itself
 
 A block of instructions takes as long as the pipe that has most to do in it; blocks follow one another. Out-of-order
 execution across blocks makes it faster than that. Latencies, cache misses and mispredicted branches make it slower,
@@ -91,7 +92,10 @@ def uses(text: str, narrow: bool) -> Uses:
     if kind.vector and QUAD.search(operands) and (kind.halves or narrow):
         taken = {pipe: 2 * use if pipe != "decode" else use for pipe, use in taken.items()}
     if "memory" in kind.uses:
-        taken["memory"] *= registers(mnemonic, operands)
+        transfers = registers(mnemonic, operands)
+        taken["memory"] *= transfers
+        if narrow:
+            taken["decode"] *= transfers
         # The address is computed by an integer pipe.
         if WRITE_BACK.search(operands) or SCALED_INDEX.search(operands):
             taken["integer"] = taken.get("integer", 0) + 1

@@ -15,7 +15,8 @@ LEGEND = """
 A73            estimated Mcycles, never held against a board: if vectors are 128 bits wide, and if they are 64 (cost.py)
 loop           of the loop with most instructions: how many it has, and their part of all that were executed"""
 OPINIONS = """
-mca, OSACA     /cycle if that loop took as long as llvm-mca (A57, two wide) and OSACA (A72, three wide) say"""
+mca, OSACA     /cycle if that loop took as long as llvm-mca (A57, two wide) and OSACA (A72, three wide) say;
+               - where OSACA does not know the instructions"""
 
 
 def table(rows: Sequence[Row], kept: Baselines | None, opinions: Sequence[Opinion | None]) -> str:
@@ -47,8 +48,7 @@ def cells(row: Row, kept: Baselines | None) -> list[str]:
 def opinion_cells(row: Row, opinion: Opinion | None) -> list[str]:
     if opinion is None:
         return ["-", "-"]
-    doubt = "?" if opinion.unknown else ""
-    return [f"{rate(row, opinion.llvm_mca):#.3g}", f"{rate(row, opinion.osaca):#.3g}{doubt}"]
+    return ["-" if cycles is None else f"{rate(row, cycles):#.3g}" for cycles in (opinion.llvm_mca, opinion.osaca)]
 
 
 def rate(row: Row, cycles_of_loop: float) -> float:

@@ -360,6 +360,7 @@ void kernels_init_ref(Kernels *k) {
         .attend_tile = attend_tile,
         .attend = attend,
     };
+    kernels_init_ref_attention(k);
     for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
         k->gemm_f32[f] = gemm_f32;
         k->gemm_i8[f] = gemm_i8;

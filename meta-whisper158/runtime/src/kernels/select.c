@@ -30,11 +30,12 @@ static const Set sets[] = {
     {always, {kernels_init_ref}},
 #if defined(__x86_64__) || defined(__aarch64__)
     {always,
-     {kernels_init_lanes, kernels_init_tbl, kernels_init_dot, kernels_init_lut, kernels_init_gemv}},
+     {kernels_init_lanes, kernels_init_tbl, kernels_init_dot, kernels_init_lut, kernels_init_gemv, kernels_init_attention}},
 #endif
 #if defined(__x86_64__)
     {has_avx2,
-     {kernels_init_lanes_avx2, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2}},
+     {kernels_init_lanes_avx2, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2,
+      kernels_init_attention_avx2}},
 #endif
 };
 

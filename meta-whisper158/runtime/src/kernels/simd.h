@@ -140,4 +140,24 @@ static inline float vf_sum(vf a) {
 #define W158_NO_SIMD
 #endif
 
+#ifndef W158_NO_SIMD
+
+/* Whole numbers in as many lanes; + - * and shifts are the compiler's own. */
+typedef int32_t vi __attribute__((vector_size(W * sizeof(int32_t))));
+typedef uint32_t vu __attribute__((vector_size(W * sizeof(int32_t))));
+
+/* to even, |a| < 2^31 */
+static inline vi vi_round(vf a) {
+#if defined(__AVX2__)
+    return (vi)_mm256_cvtps_epi32(a);
+#elif defined(__aarch64__)
+    return (vi)vcvtnq_s32_f32(a);
+#else
+    return (vi)_mm_cvtps_epi32(a);
+#endif
+}
+static inline vf vf_from_i32(vi a) { return __builtin_convertvector(a, vf); }
+
+#endif
+
 #endif

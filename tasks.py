@@ -82,7 +82,7 @@ def check(context: Context) -> None:
         raise Exit(code=1)
 
 
-@verb(positional=["group"], help={"group": "dev, torch or oracle (OpenAI's own Whisper, the judge in some tests)"})
+@verb(positional=["group"], help={"group": "dev, torch, opinions or oracle (OpenAI's Whisper, the judge in some tests)"})
 def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
     needs.python(group)
@@ -125,7 +125,7 @@ def runtime_fuzz(context: Context, seconds: int = 60) -> None:
         "update": "Make what is counted now the baselines",
         "opinions": "Ask llvm-mca and OSACA about the innermost loops too",
         "model": "Count this model (a name or a .w158 file) instead, and say in which functions",
-        "frames": f"Frames of 20 ms that the model listens to (default: {counting.FRAMES})",
+        "frames": f"With --model, frames of 20 ms that it listens to (default: {counting.FRAMES})",
     },
 )
 def runtime_count(

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisper158 import needs
-from whisper158.build import sysroot
-from whisper158.count import assembly, baselines, cost, emulate, loops, opinions, report, rows
+from whisper158.build import runtime, sysroot
+from whisper158.count import assembly, baselines, cost, counting, emulate, loops, opinions, report, rows
 from whisper158.count.baselines import Baselines
 from whisper158.count.profile import Block, Profile, Region, parse
 from whisper158.errors import UserError
+from whisper158.model import models
 from whisper158.paths import RUNTIME
 from whisper158.run import CommandError, run
 
@@ -279,6 +280,64 @@ def test_a_file_without_baselines_is_an_error(tmp_path: Path, text: str) -> None
 def test_the_compiler_is_named_without_its_target() -> None:
     version = "aarch64-linux-gnu-gcc (Debian 12.2.0-14) 12.2.0\nCopyright"
     assert baselines.compiler_of(version) == "gcc (Debian 12.2.0-14) 12.2.0"
+
+
+# ---------------------------------------------------------------------------------------------------------- all of it
+
+
+class Machine:
+    """Stands in for compiler and emulator: a kernel of as many instructions as it is told."""
+
+    def __init__(self) -> None:
+        self.instructions = 1000
+
+    def count(self, *_: object) -> emulate.Execution:
+        profile = Profile({2: Region({Block(0, (SUBS,)): self.instructions})}, ())
+        return emulate.Execution("2 gelu - 768 500\n", profile)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    machine = Machine()
+    nothing = emulate.Execution("", Profile({}, ()))
+    monkeypatch.setattr(runtime, "build", lambda _: tmp_path)
+    monkeypatch.setattr(models, "ensure", lambda _: tmp_path)
+    monkeypatch.setattr(counting, "count_kernels", machine.count)
+    monkeypatch.setattr(counting, "count_model", lambda *_: nothing)
+    monkeypatch.setattr(counting, "compiler", lambda: "gcc 12")
+    monkeypatch.setattr(assembly, "texts", lambda words: dict.fromkeys(words, "subs x0, x0, #0x1"))
+    monkeypatch.setattr(baselines, "FILE", tmp_path / "baselines.json")
+    return machine
+
+
+def test_a_kernel_that_became_worse_fails_until_that_is_meant(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counting.count(update=True)
+    counting.count()
+    machine.instructions = 1100
+    with pytest.raises(UserError, match=r"gelu 768 needs 10\.0% more") as caught:
+        counting.count()
+    assert caught.value.hint and baselines.UPDATE in caught.value.hint
+    assert "+10.0%" in capsys.readouterr().out
+    counting.count(update=True)
+    counting.count()
+
+
+def test_another_compiler_is_told_and_passes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counting.count(update=True)
+    monkeypatch.setattr(counting, "compiler", lambda: "gcc 13")
+    machine.instructions = 9999
+    counting.count()
+    assert "not judged: counted with gcc 13" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("frames", [0, -1, 1501])
+def test_no_model_listens_to_so_many_frames(frames: int) -> None:
+    with pytest.raises(UserError, match=f"--frames is {frames}"):
+        counting.count_one_model("random-tiny.en-t158", frames)
 
 
 # --------------------------------------------------------------------------------------------------------------- table

@@ -33,7 +33,7 @@ class Verdict:
     remarks: tuple[str, ...] = ()
 
 
-def read(path: Path = FILE) -> Baselines:
+def read(path: Path) -> Baselines:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -47,7 +47,7 @@ def read(path: Path = FILE) -> Baselines:
     return Baselines(found["compiler"], instructions)
 
 
-def write(baselines: Baselines, path: Path = FILE) -> None:
+def write(baselines: Baselines, path: Path) -> None:
     draft = path.with_suffix(".draft")
     try:
         draft.write_text(json.dumps(asdict(baselines), indent=2) + "\n")

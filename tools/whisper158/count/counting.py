@@ -19,6 +19,7 @@ from whisper158.run import run
 MODEL = "random-tiny.en-t158"
 # Three seconds: the emulator is slow.
 FRAMES = 150
+MOST_FRAMES = 1500
 # Before the one that is counted, so that self-attention has something to look at.
 TOKENS = 8
 
@@ -38,8 +39,8 @@ def count(update: bool = False, ask: bool = False) -> None:
     rows = joined(*executions)
     found = Baselines(compiler(), {row.name: row.instructions for row in rows})
     if update:
-        baselines.write(found)
-    kept = baselines.read()
+        baselines.write(found, baselines.FILE)
+    kept = baselines.read(baselines.FILE)
     print(report.table(rows, kept, [opinion(row) for row in rows] if ask else []), flush=True)
     verdict = baselines.judge(found, kept)
     for remark in verdict.remarks:
@@ -50,6 +51,8 @@ def count(update: bool = False, ask: bool = False) -> None:
 
 def count_one_model(model: str, frames: int = FRAMES) -> None:
     """Prints what a whole model takes, and in which functions."""
+    if frames not in range(1, MOST_FRAMES + 1):
+        die(f"--frames is {frames}, where a model listens to 1 to {MOST_FRAMES}")
     path = models.ensure(model)
     execution = count_model(runtime.build(runtime.AARCH64), path, path.stem, frames)
     rows = joined(execution)

@@ -82,7 +82,7 @@ def check(context: Context) -> None:
         raise Exit(code=1)
 
 
-@verb(positional=["group"], help={"group": "dev, torch, opinions or oracle (OpenAI's Whisper, the judge in some tests)"})
+@verb(positional=["group"], help={"group": "dev, torch, opinions or oracle (OpenAI's Whisper, the judge in tests)"})
 def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
     needs.python(group)
@@ -129,7 +129,7 @@ def runtime_fuzz(context: Context, seconds: int = 60) -> None:
     },
 )
 def runtime_count(
-    context: Context, update: bool = False, opinions: bool = False, model: str = "", frames: int = counting.FRAMES
+    context: Context, update: bool = False, opinions: bool = False, model: str = "", frames: str = str(counting.FRAMES)
 ) -> None:
     """Count the instructions of every kernel on the board's processor, and compare with the baselines."""
     if model:

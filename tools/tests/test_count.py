@@ -334,8 +334,8 @@ def test_another_compiler_is_told_and_passes(
     assert "not judged: counted with gcc 13" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("frames", [0, -1, 1501])
-def test_no_model_listens_to_so_many_frames(frames: int) -> None:
+@pytest.mark.parametrize("frames", ["0", "-1", "1501", "abc", "1.5", ""])
+def test_no_model_listens_to_so_many_frames(frames: str) -> None:
     with pytest.raises(UserError, match=f"--frames is {frames}"):
         counting.count_one_model("random-tiny.en-t158", frames)
 

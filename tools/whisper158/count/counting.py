@@ -49,12 +49,12 @@ def count(update: bool = False, ask: bool = False) -> None:
         die("\n".join(verdict.faults), f"where that is meant to be so: {baselines.UPDATE}")
 
 
-def count_one_model(model: str, frames: int = FRAMES) -> None:
+def count_one_model(model: str, frames: str) -> None:
     """Prints what a whole model takes, and in which functions."""
-    if frames not in range(1, MOST_FRAMES + 1):
+    if not frames.isdecimal() or int(frames) not in range(1, MOST_FRAMES + 1):
         die(f"--frames is {frames}, where a model listens to 1 to {MOST_FRAMES}")
     path = models.ensure(model)
-    execution = count_model(runtime.build(runtime.AARCH64), path, path.stem, frames)
+    execution = count_model(runtime.build(runtime.AARCH64), path, path.stem, int(frames))
     rows = joined(execution)
     print(report.table(rows, None, []))
     for row, region in zip(rows, sorted(set(execution.profile.regions) - {0}), strict=True):

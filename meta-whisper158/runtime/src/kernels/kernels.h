@@ -122,7 +122,7 @@ typedef struct Kernels {
 
     /*
      * Softmax attention of one head. k and v are [tile][...][TILE] with `stride` floats from tile to tile, pointing at
-     * the head's first channel; `frames` of them count. head_channels: a multiple of 4, at most MAX_HEAD_CHANNELS.
+     * the head's first channel; `frames` of them count. head_channels: a multiple of 8, at most MAX_HEAD_CHANNELS.
      *   y = sum over frames of softmax(q k / sqrt head_channels) v
      * attend_tile: TILE queries, q and y [head_channels][TILE]; scratch [frames rounded up to TILE][TILE] floats.
      * attend:      one query,    q and y [head_channels];       scratch [frames rounded up to TILE] floats.
@@ -148,11 +148,11 @@ typedef struct Kernels {
 #define LUT_SCRATCH 65536u /* bytes of lut.c's tables */
 #define TBL_ROWS 512u      /* that tbl.c unpacks at a time */
 
-/* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: four rows as floats
- * and as codes (lanes.c), indices of TBL_ROWS rows and pairs of channels (tbl.c; dot.c needs less), or tables and three
+/* Bytes of scratch that the gemm functions need for matrices of at most so many rows and channels: eight rows as
+ * floats and four as codes (lanes.c), indices of TBL_ROWS rows and pairs of channels (tbl.c; dot.c needs less), or tables and three
  * kinds of sums for two tiles (lut.c). */
 static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
-    size_t unpacked = (size_t)channels * 4 * (sizeof(float) + sizeof(int8_t));
+    size_t unpacked = (size_t)channels * (8 * sizeof(float) + 4 * sizeof(int8_t));
     size_t indices = (size_t)TBL_ROWS * (channels + 1) / 2;
     size_t looked_up = LUT_SCRATCH + (size_t)rows * 2 * TILE * (sizeof(int16_t) + sizeof(int32_t) + sizeof(float));
 
@@ -269,10 +269,12 @@ void kernels_add_gemm_i8(Kernels *k, MatrixFormat format, const char *name, Gemm
 void kernels_init_ref(Kernels *k);
 void kernels_init_ref_attention(Kernels *k); /* what kernels_init_ref calls */
 void kernels_init_lanes(Kernels *k);      /* SIMD that every processor of the architecture has */
-void kernels_init_lanes_avx2(Kernels *k); /* x86 with AVX2, FMA and F16C */
+void kernels_init_lanes_avx2(Kernels *k);   /* x86 with AVX2, FMA, F16C and BMI2 */
+void kernels_init_lanes_avx512(Kernels *k); /* x86 with AVX-512 F, BW, DQ and VL */
 /* On top of them: what is better done in another way. */
 void kernels_init_lut(Kernels *k);
 void kernels_init_lut_avx2(Kernels *k);
+void kernels_init_lut_avx512(Kernels *k);
 void kernels_init_tbl(Kernels *k);
 void kernels_init_tbl_avx2(Kernels *k);
 void kernels_init_dot(Kernels *k);

@@ -4,7 +4,7 @@
  * The kernels with the frames of a tile in SIMD lanes, written once in the operations of simd.h and compiled for each
  * kind of processor (LANES_SUFFIX).
  *
- * One micro-kernel serves every weight format: four rows of weights are unpacked to floats, [channel][4], and stay in
+ * One micro-kernel serves every weight format: ROWS rows of weights are unpacked to floats, [channel][ROWS], and stay in
  * the first-level cache while all tiles of the call pass by. Integer arithmetic is done in floats too, and is exact
  * nevertheless: products of int8 codes are whole numbers below 2^14, and no more than EXACT_CHANNELS of them are added
  * before the sum, below 2^24, moves to an integer.
@@ -21,7 +21,9 @@ void KERNELS_INIT(Kernels *k) {
 
 #else
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+#define LANES_NAME "avx512"
+#elif defined(__AVX2__)
 #define LANES_NAME "avx2"
 #elif defined(__aarch64__)
 #define LANES_NAME "neon"
@@ -29,37 +31,58 @@ void KERNELS_INIT(Kernels *k) {
 #define LANES_NAME "sse2"
 #endif
 
-#define ROWS 4u          /* of weights in one pass of the micro-kernel */
 #define VECTORS (TILE / W) /* to a tile */
+/* Of weights in one pass of the micro-kernel. With as many sums as this makes, at least eight, none waits for another. */
+#define ROWS (VECTORS == 1 ? 8u : 4u)
 #define EXACT_CHANNELS 1024u
 
 /* ------------------------------------------------------------------------------------------------ many frames */
 
-/* Rows first .. first+3 as floats, out[channel][4]: the codes alone, or times their scales where `scaled`. `out` has
- * kernels_scratch bytes. Rows beyond the last become zero. */
-static void unpack4(const Matrix *w, uint32_t first, int scaled, float *out) {
-    size_t n = w->channels;
-    int8_t *codes = (int8_t *)(out + n * ROWS);
+/* out[i * ROWS] = scale x codes[i], which are f16 or i8 */
+#define SPREAD(NAME, TYPE, LOAD, ONE)                                                                                  \
+    static inline void NAME(const TYPE *codes, size_t n, float scale, float *out) {                                    \
+        size_t i = 0;                                                                                                  \
+                                                                                                                       \
+        for (; i + W <= n; i += W) {                                                                                   \
+            float lanes[W];                                                                                            \
+                                                                                                                       \
+            vf_store(lanes, LOAD(codes + i) * vf_set(scale));                                                          \
+            for (uint32_t l = 0; l < W; l++)                                                                           \
+                out[(i + l) * ROWS] = lanes[l];                                                                        \
+        }                                                                                                              \
+        for (; i < n; i++)                                                                                             \
+            out[i * ROWS] = ONE(codes[i]) * scale;                                                                     \
+    }
+#define ONE_NUMBER(a) ((float)(a))
+SPREAD(spread_f16, uint16_t, vf_from_f16, f16_to_f32)
+SPREAD(spread_i8, int8_t, vf_from_i8, ONE_NUMBER)
 
-    if (w->format != MATRIX_F16)
+/* Rows first .. first+3 as floats, out[channel][ROWS]: the codes alone, or times their scales where `scaled`. Rows beyond
+ * the last become zero. codes: room for four rows. */
+static void unpack4(const Matrix *w, uint32_t first, int scaled, float *out, int8_t *codes) {
+    size_t n = w->channels, groups = n / w->group;
+
+    if (w->format != MATRIX_F16 && first < w->rows)
         matrix_codes4(w, first, codes);
-    for (uint32_t r = 0; r < ROWS; r++) {
-        const uint16_t *half = (const uint16_t *)w->codes + (first + r) * n;
+    for (uint32_t r = 0; r < 4; r++) {
+        size_t row = first + r;
 
-        if (first + r >= w->rows)
+        if (row >= w->rows)
             for (size_t c = 0; c < n; c++)
                 out[c * ROWS + r] = 0;
         else if (w->format == MATRIX_F16)
-            for (size_t c = 0; c < n; c++)
-                out[c * ROWS + r] = f16_to_f32(half[c]);
+            spread_f16((const uint16_t *)w->codes + row * n, n, 1, out + r);
         else
-            for (size_t g = 0; g < n / w->group; g++) {
-                float scale = scaled ? w->scale[(first + r) * (n / w->group) + g] : 1.0f;
-
-                for (size_t c = g * w->group; c < (g + 1) * w->group; c++)
-                    out[c * ROWS + r] = (float)codes[r * n + c] * scale;
-            }
+            for (size_t g = 0; g < groups; g++)
+                spread_i8(codes + r * n + g * w->group, w->group, scaled ? w->scale[row * groups + g] : 1.0f,
+                          out + g * w->group * ROWS + r);
     }
+}
+
+/* ROWS rows from `first` on; `out` has kernels_scratch bytes. */
+static void unpack(const Matrix *w, uint32_t first, int scaled, float *out) {
+    for (uint32_t r = 0; r < ROWS; r += 4)
+        unpack4(w, first + r, scaled, out + r, (int8_t *)(out + (size_t)w->channels * ROWS));
 }
 
 /* sum[r][v] += weights[channel][r] x[channel][v] for `channels` channels: the loop in which the encoder's time goes. */
@@ -94,7 +117,7 @@ static void gemm_f32(const Matrix *w, const float *bias, Finish finish, const fl
     for (uint32_t row = 0; row < w->rows; row += ROWS) {
         uint32_t rows = w->rows - row < ROWS ? w->rows - row : ROWS;
 
-        unpack4(w, row, 1, weights);
+        unpack(w, row, 1, weights);
         for (size_t t = 0; t < n_tiles; t++) {
             vf sum[ROWS][VECTORS];
 
@@ -147,7 +170,7 @@ static void gemm_i8(const Matrix *w, const float *bias, Finish finish, const int
     for (uint32_t row = 0; row < w->rows; row += ROWS) {
         uint32_t rows = w->rows - row < ROWS ? w->rows - row : ROWS;
 
-        unpack4(w, row, 0, codes);
+        unpack(w, row, 0, codes);
         for (size_t t = 0; t < n_tiles; t++) {
             vf sum[ROWS][VECTORS], dot[ROWS][VECTORS];
 
@@ -187,7 +210,6 @@ static void gemm_i8(const Matrix *w, const float *bias, Finish finish, const int
             rest += ONE_A(a[i]) * (float)b[i];                                                                         \
         return vf_sum((s0 + s1) + (s2 + s3)) + rest;                                                                   \
     }
-#define ONE_NUMBER(a) ((float)(a))
 DOT(dot_f16_f32, uint16_t, vf_from_f16, f16_to_f32, float, vf_load)
 DOT(dot_i8_f32, int8_t, vf_from_i8, ONE_NUMBER, float, vf_load)
 DOT(dot_i8_i8_exact, int8_t, vf_from_i8, ONE_NUMBER, int8_t, vf_from_i8) /* up to EXACT_CHANNELS */
@@ -325,8 +347,8 @@ static void gelu(float *x, size_t n) {
 
 /* ------------------------------------------------------------------------------------------------- attention */
 
-#define KEYS 4u      /* scored together */
-#define CHANNELS 4u  /* of the output summed together */
+#define KEYS ROWS     /* scored together */
+#define CHANNELS ROWS /* of the output summed together */
 
 /* scores[j][lane] = q[.][lane] k[j] scale for all frames; returns nothing but the largest of each lane. */
 static void score(const float *q, const float *k, size_t stride, size_t frames, uint32_t head_channels, float *scores,

@@ -84,9 +84,13 @@ TEMPLATE Piece piece_subtract(Piece a, Piece b) {
     return a;
 }
 
-/* LANES numbers of 8 bits in 16. (GCC 12 makes a mess of __builtin_convertvector here.) */
-TEMPLATE v16 load_i8(const int8_t *q) {
-#if defined(__AVX2__)
+/* LANES numbers of 8 bits in 16, those beyond a tile from `step` behind. (GCC 12 makes a mess of __builtin_convertvector.) */
+TEMPLATE v16 load_i8(const int8_t *q, size_t step) {
+    (void)step;
+#if defined(__AVX512BW__)
+    return (v16)_mm512_cvtepi8_epi16(_mm256_set_m128i(_mm_loadu_si128((const __m128i *)(const void *)(q + step)),
+                                                      _mm_loadu_si128((const __m128i *)(const void *)q)));
+#elif defined(__AVX2__)
     return (v16)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)q));
 #elif defined(__aarch64__)
     return vmovl_s8(vld1_s8(q));
@@ -103,7 +107,7 @@ TEMPLATE Piece load_channel(Shape s, const int8_t *q, size_t step, uint32_t part
     for (uint32_t i = 0; i < TOGETHER && (part + i) * LANES < s.frames; i++) {
         uint32_t frame = (part + i) * LANES;
 
-        x.at[i] = load_i8(q + frame / TILE * step + frame % TILE);
+        x.at[i] = load_i8(q + frame / TILE * step + frame % TILE, step);
     }
     return x;
 }
@@ -242,6 +246,8 @@ typedef struct Call {
     const Matrix *w;
     const float *bias;
     Finish finish;
+    size_t step;     /* from a tile's activations to the next one's */
+    uint32_t frames; /* of the shape's that are wanted */
     v16 *tables;   /* [bytes][sums][frames] */
     int16_t *sums; /* [rows][frames] */
     int32_t *total;
@@ -252,7 +258,6 @@ typedef struct Call {
  * have, count for nothing. */
 static void build_tables(const Loops *loops, const Call *c, const int8_t *q, uint32_t first) {
     const Shape *s = &loops->shape;
-    size_t step = (size_t)c->w->channels * TILE;
 
     for (uint32_t b = 0; b < s->bytes; b++, first += s->per_byte) {
         v16 *table = c->tables + (size_t)b * s->sums * s->frames / LANES;
@@ -260,12 +265,12 @@ static void build_tables(const Loops *loops, const Call *c, const int8_t *q, uin
         int8_t rest[WIDEST / TILE][MAX_PER_BYTE * TILE] = {{0}};
 
         if (used >= s->per_byte) {
-            loops->build(q + (size_t)first * TILE, step, table);
+            loops->build(q + (size_t)first * TILE, c->step, table);
             continue;
         }
         for (uint32_t frame = 0; frame < s->frames; frame += TILE)
             for (uint32_t i = 0; i < used; i++)
-                memcpy(rest[frame / TILE] + i * TILE, q + (size_t)(first + i) * TILE + frame / TILE * step,
+                memcpy(rest[frame / TILE] + i * TILE, q + (size_t)(first + i) * TILE + frame / TILE * c->step,
                        s->frames < TILE ? s->frames : TILE);
         loops->build(rest[0], sizeof rest[0], table);
     }
@@ -314,12 +319,12 @@ static void scale_span(const Call *c, uint32_t frames, uint32_t span, uint32_t s
     }
 }
 
-/* y = finish(x_scale x scaled + bias); with one scale for each row straight from the total. */
+/* y = finish(x_scale x scaled + bias); with one scale for each row straight from the total. frames: of the shape */
 static void finish_rows(const Call *c, uint32_t frames, bool is_scaled, const float *x_scale, float *y) {
     size_t step = (size_t)c->w->rows * TILE;
 
     for (uint32_t row = 0; row < c->w->rows; row++)
-        for (uint32_t l = 0; l < frames; l += W) {
+        for (uint32_t l = 0; l < c->frames; l += W) {
             size_t at = (size_t)row * frames + l;
             vf value;
 
@@ -344,21 +349,22 @@ static void multiply_frames(const Loops *loops, const Call *c, const int8_t *q, 
     finish_rows(c, loops->shape.frames, spans > 1, x_scale, y);
 }
 
-/* `one` tile at a time does the last one where `loops` takes two. */
-static void multiply(const Loops *loops, const Loops *one, const Matrix *w, const float *bias, Finish finish,
-                     const int8_t *q, const float *x_scale, size_t n_tiles, float *y, void *scratch) {
-    const uint32_t frames = loops->shape.frames;
+static void multiply(const Loops *loops, const Matrix *w, const float *bias, Finish finish, const int8_t *q,
+                     const float *x_scale, size_t n_tiles, float *y, void *scratch) {
+    const size_t frames = n_tiles * TILE;
     Call c = {.w = w, .bias = bias, .finish = finish, .tables = scratch};
-    size_t frame = 0;
 
     c.sums = (int16_t *)scratch + LUT_SCRATCH / sizeof *c.sums;
     c.total = (int32_t *)(void *)(c.sums + (size_t)w->rows * WIDEST);
     c.scaled = (float *)(void *)(c.total + (size_t)w->rows * WIDEST);
-    for (; frame + frames <= n_tiles * TILE; frame += frames)
+    for (size_t frame = 0; frame < frames; frame += loops->shape.frames) {
+        bool fits = frame + loops->shape.frames <= frames; /* else the last tile stands in for the one that is missing */
+
+        c.step = fits ? (size_t)w->channels * TILE : 0;
+        c.frames = fits ? loops->shape.frames : TILE;
         multiply_frames(loops, &c, q + frame / TILE * w->channels * TILE + frame % TILE, x_scale + frame,
                         y + frame / TILE * w->rows * TILE + frame % TILE);
-    if (frame < n_tiles * TILE)
-        multiply_frames(one, &c, q + frame * w->channels, x_scale + frame, y + frame * w->rows);
+    }
 }
 
 /* -------------------------------------------------------------------------------------------------- variants */
@@ -368,8 +374,8 @@ static void multiply(const Loops *loops, const Loops *one, const Matrix *w, cons
         look_up((Shape){__VA_ARGS__}, STEP, bytes, rows, tables, sums, total);                                         \
     }
 
-/* A variant called NAME of a shape; ONE is the variant with a tile at a time. */
-#define VARIANT_OF_SHAPE(NAME, ONE, ...)                                                                               \
+/* A variant called NAME of a shape. */
+#define VARIANT_OF_SHAPE(NAME, ...)                                                                                    \
     INSTANCE void NAME##_build(const int8_t *q, size_t step, v16 *table) {                                             \
         build_table((Shape){__VA_ARGS__}, q, step, table);                                                             \
     }                                                                                                                  \
@@ -379,22 +385,25 @@ static void multiply(const Loops *loops, const Loops *one, const Matrix *w, cons
     static const Loops NAME##_loops = {{__VA_ARGS__}, NAME##_build, {NAME##_begin, NAME##_go_on, NAME##_widen}};       \
     static void NAME(const Matrix *w, const float *bias, Finish finish, const int8_t *q, const float *x_scale,         \
                      size_t n_tiles, float *y, void *scratch) {                                                        \
-        multiply(&NAME##_loops, &ONE##_loops, w, bias, finish, q, x_scale, n_tiles, y, scratch);                       \
+        multiply(&NAME##_loops, w, bias, finish, q, x_scale, n_tiles, y, scratch);                       \
     }
 #define T4(BYTES, FRAMES) 4, 81, 8, BYTES, FRAMES
 #define T5(BYTES, FRAMES) 5, 243, 4, BYTES, FRAMES
 
-VARIANT_OF_SHAPE(t4_16, t4_16, T4(8, 16))
-VARIANT_OF_SHAPE(t4_32, t4_16, T4(8, 32))
-VARIANT_OF_SHAPE(t4_32_half, t4_16, T4(4, 32))
-VARIANT_OF_SHAPE(t5_16, t5_16, T5(4, 16))
-VARIANT_OF_SHAPE(t5_32, t5_16, T5(4, 32))
-VARIANT_OF_SHAPE(t5_32_half, t5_16, T5(2, 32))
-#if !defined(__AVX2__) /* half a tile is less than a register there */
-VARIANT_OF_SHAPE(t4_8, t4_16, T4(8, 8))
-VARIANT_OF_SHAPE(t5_8, t5_16, T5(4, 8))
+VARIANT_OF_SHAPE(t4_32, T4(8, 32))
+VARIANT_OF_SHAPE(t4_32_half, T4(4, 32))
+VARIANT_OF_SHAPE(t5_32, T5(4, 32))
+VARIANT_OF_SHAPE(t5_32_half, T5(2, 32))
+#if !defined(__AVX512BW__) /* a tile is less than a register there */
+VARIANT_OF_SHAPE(t4_16, T4(8, 16))
+VARIANT_OF_SHAPE(t5_16, T5(4, 16))
+#endif
+#if !defined(__AVX2__) /* nor half a tile */
+VARIANT_OF_SHAPE(t4_8, T4(8, 8))
+VARIANT_OF_SHAPE(t5_8, T5(4, 8))
 #endif
 
+/* The last one is the default. */
 void KERNELS_INIT(Kernels *k) {
 #if !defined(__AVX2__)
     kernels_add_gemm_i8(k, MATRIX_T4, "lut-8", t4_8);
@@ -402,10 +411,12 @@ void KERNELS_INIT(Kernels *k) {
 #endif
     kernels_add_gemm_i8(k, MATRIX_T4, "lut-32", t4_32);
     kernels_add_gemm_i8(k, MATRIX_T4, "lut-32-half", t4_32_half);
-    kernels_add_gemm_i8(k, MATRIX_T4, "lut-16", t4_16);
     kernels_add_gemm_i8(k, MATRIX_T5, "lut-32", t5_32);
     kernels_add_gemm_i8(k, MATRIX_T5, "lut-32-half", t5_32_half);
+#if !defined(__AVX512BW__)
+    kernels_add_gemm_i8(k, MATRIX_T4, "lut-16", t4_16);
     kernels_add_gemm_i8(k, MATRIX_T5, "lut-16", t5_16);
+#endif
 }
 
 #endif

@@ -326,7 +326,7 @@ static void attend_strided(const float *q, const float *k, const float *v, size_
 
 static void assert_attention(size_t frames, uint32_t head_channels) {
     assert(frames > 0);
-    assert(head_channels > 0 && head_channels % 4 == 0 && head_channels <= MAX_HEAD_CHANNELS);
+    assert(head_channels > 0 && head_channels % 8 == 0 && head_channels <= MAX_HEAD_CHANNELS);
     (void)frames;
     (void)head_channels;
 }

@@ -23,6 +23,11 @@ static int always(void) {
 static int has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 }
+
+static int has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
 
 /* From the plainest to the best. */
@@ -36,6 +41,9 @@ static const Set sets[] = {
     {has_avx2,
      {kernels_init_lanes_avx2, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2,
       kernels_init_attention_avx2}},
+    {has_avx512,
+     {kernels_init_lanes_avx512, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx512,
+      kernels_init_gemv_avx2, kernels_init_attention_avx2}},
 #endif
 };
 

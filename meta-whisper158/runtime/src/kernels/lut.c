@@ -34,7 +34,6 @@ void KERNELS_INIT(Kernels *k) {
 #define LANES (uint32_t)(REGISTER / sizeof(int16_t))
 typedef int16_t v16 __attribute__((vector_size(REGISTER)));
 typedef int32_t v32 __attribute__((vector_size(2 * REGISTER)));
-typedef int32_t vi __attribute__((vector_size(REGISTER))); /* as many as a vf has floats */
 
 #define WIDEST 32u /* frames in one look-up */
 #define MAX_PARTS (WIDEST / LANES)
@@ -302,7 +301,7 @@ static inline vf load_total(const int32_t *total) {
     vi whole;
 
     memcpy(&whole, total, sizeof whole);
-    return (vf)__builtin_convertvector(whole, vf);
+    return vf_from_i32(whole);
 }
 
 /* scaled += scale x total, or = for the first span */

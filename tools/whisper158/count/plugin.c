@@ -17,9 +17,11 @@
  *     block ADDRESS WORD...               a block's address and instructions in hexadecimal; blocks count from 0
  *     count REGION BLOCK TIMES            in decimal
  *
- * Debian's QEMU has plugins and brings no header for them, hence the declarations: version 1 of the interface, which
- * is QEMU 4.2 to 8.2.
+ * Debian's QEMU has plugins and brings no header for them, hence the declarations: version 1 of the interface, as QEMU
+ * 7.2 has it.
  */
+#include "region.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,7 +58,6 @@ void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *insn);
 EXPORT int qemu_plugin_version = 1;
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
-#define REGION_SYSCALL 158158
 #define BUCKETS 65536u /* of the hash table: a program has some ten thousand blocks */
 
 typedef struct Block {
@@ -179,7 +180,7 @@ static void write_maps(void) {
     fclose(maps);
 }
 
-static void on_exit_(qemu_plugin_id_t id, void *user) {
+static void finish(qemu_plugin_id_t id, void *user) {
     (void)id, (void)user;
     end_region();
     fprintf(state.out, "threads %" PRIu64 "\n", state.threads);
@@ -205,6 +206,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
     qemu_plugin_register_vcpu_init_cb(id, on_thread);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
     qemu_plugin_register_vcpu_syscall_cb(id, on_syscall);
-    qemu_plugin_register_atexit_cb(id, on_exit_, NULL);
+    qemu_plugin_register_atexit_cb(id, finish, NULL);
     return 0;
 }

@@ -10,9 +10,9 @@
  * empty function: what it takes to call one.
  */
 #undef NDEBUG
-#include "kernels/kernels.h"
-#include "encoder.h"
 #include "../kernels/memory.h"
+#include "encoder.h"
+#include "kernels/kernels.h"
 #include "region.h"
 
 #include <assert.h>
@@ -33,6 +33,7 @@ typedef struct Memory {
     float *x, *y, *bias, *row_scale, *frame_scale, *values, *scores;
     int8_t *q;
     int16_t *q16;
+    uint8_t *keys, *values_i8; /* of one head, packed for attention in integers */
     void *codes, *scratch;
 } Memory;
 
@@ -44,7 +45,7 @@ typedef struct Case {
     void (*run)(const struct Case *c, Memory *m);
     GemmI8 *gemm_i8; /* the variant */
     Matrix w;
-    size_t n; /* tiles of a gemm, frames of an attention, else channels */
+    size_t n; /* tiles of a gemm, frames of an attention, else channels or numbers */
 } Case;
 
 static uint64_t random_bits(uint64_t *state) {
@@ -83,6 +84,16 @@ static void fill_codes(Memory *m, MatrixFormat format) {
             bytes[i] = (uint8_t)(bits % 3 | bits / 3 % 3 << 2 | bits / 9 % 3 << 4 | bits / 27 % 3 << 6);
         else
             bytes[i] = (uint8_t)(bits % values[format]);
+    }
+}
+
+/* One head's keys and values: those that attention in floats has. */
+static void pack_head(Memory *m) {
+    for (size_t b = 0; b < blocks(FRAMES); b++) {
+        size_t at = b * BLOCK * HEAD, frames = block_frames(FRAMES, b);
+
+        m->k.pack_keys(m->x + at, (size_t)HEAD * TILE, frames, HEAD, m->keys + b * key_block_bytes(HEAD));
+        m->k.pack_values(m->values + at, (size_t)HEAD * TILE, frames, HEAD, m->values_i8 + b * value_block_bytes(HEAD));
     }
 }
 
@@ -148,6 +159,22 @@ static void run_attend(const Case *c, Memory *m) {
     m->k.attend(m->x, m->x, m->values, (size_t)HEAD * TILE, c->n, HEAD, m->y, m->scores);
 }
 
+static void run_pack_keys(const Case *c, Memory *m) {
+    m->k.pack_keys(m->x, (size_t)HEAD * TILE, c->n, HEAD, m->keys);
+}
+
+static void run_pack_values(const Case *c, Memory *m) {
+    m->k.pack_values(m->values, (size_t)HEAD * TILE, c->n, HEAD, m->values_i8);
+}
+
+static void run_attend_tile_i8(const Case *c, Memory *m) {
+    m->k.attend_tile_i8(m->x, m->keys, key_block_bytes(HEAD), m->values_i8, value_block_bytes(HEAD), c->n, HEAD, m->y);
+}
+
+static void run_attend_i8(const Case *c, Memory *m) {
+    m->k.attend_i8(m->x, m->keys, key_block_bytes(HEAD), m->values_i8, value_block_bytes(HEAD), c->n, HEAD, m->y);
+}
+
 /* --------------------------------------------------------------------------------------------------------- cases */
 
 /* Runs a case in region `number` and prints its line. */
@@ -196,10 +223,11 @@ static long count_gemm_i8(Memory *m, long number, const Weights *weights, uint32
     char name[64];
 
     for (uint32_t i = 0; i < variants->count; i++) {
-        Case c = {.kernel = "gemm_i8", .format = name, .run = run_gemm_i8, .gemm_i8 = variants->at[i].run, .n = CHUNK_TILES};
+        Case c = {.kernel = "gemm_i8", .format = name, .run = run_gemm_i8, .n = CHUNK_TILES};
 
         if (!is_counted(strcmp(variants->at[i].name, "f32") == 0, rows, channels))
             continue;
+        c.gemm_i8 = variants->at[i].run;
         snprintf(name, sizeof name, "%s/%s", weights->name, variants->at[i].name);
         count_product(m, number++, c, weights, rows, channels);
     }
@@ -255,6 +283,12 @@ static void count_others(Memory *m, long number) {
         {.kernel = "attend_tile", .work = 2ull * HEAD * TILE * 464, .run = run_attend_tile, .n = 464},
         {.kernel = "attend", .work = 2ull * HEAD * FRAMES, .run = run_attend, .n = FRAMES},
         {.kernel = "attend", .work = 2ull * HEAD * 464, .run = run_attend, .n = 464},
+        {.kernel = "pack_keys", .work = BLOCK * HEAD, .run = run_pack_keys, .n = BLOCK},
+        {.kernel = "pack_values", .work = BLOCK * HEAD, .run = run_pack_values, .n = BLOCK},
+        {.kernel = "attend_tile_i8", .work = 2ull * HEAD * TILE * FRAMES, .run = run_attend_tile_i8, .n = FRAMES},
+        {.kernel = "attend_tile_i8", .work = 2ull * HEAD * TILE * 464, .run = run_attend_tile_i8, .n = 464},
+        {.kernel = "attend_i8", .work = 2ull * HEAD * FRAMES, .run = run_attend_i8, .n = FRAMES},
+        {.kernel = "attend_i8", .work = 2ull * HEAD * 464, .run = run_attend_i8, .n = 464},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -267,29 +301,37 @@ static void count_others(Memory *m, long number) {
     }
 }
 
+static void *array(size_t n, size_t size) {
+    void *p = aligned_array(n, size);
+
+    assert(p);
+    return p;
+}
+
+static float *filled(size_t n) {
+    float *x = array(n, sizeof *x);
+
+    fill_floats(x, n);
+    return x;
+}
+
 static Memory memory_new(void) {
-    size_t activations = (size_t)MLP * TILE * CHUNK_TILES;
-    Memory m;
+    const size_t activations = (size_t)MLP * TILE * CHUNK_TILES;
+    Memory m = {.x = filled(activations),
+                .y = filled(activations),
+                .values = filled(activations),
+                .bias = filled(MLP),
+                .row_scale = filled((size_t)MLP * WIDTH / 32),
+                .frame_scale = filled(TILE * CHUNK_TILES),
+                .scores = filled(tiles(FRAMES) * TILE * TILE),
+                .q = array(activations, sizeof *m.q),
+                .q16 = array(MLP, sizeof *m.q16),
+                .keys = array(blocks(FRAMES), key_block_bytes(HEAD)),
+                .values_i8 = array(blocks(FRAMES), value_block_bytes(HEAD)),
+                .codes = array((size_t)MLP * WIDTH, sizeof(uint16_t)),
+                .scratch = array(kernels_scratch(MLP, MLP), 1)};
 
     assert(tiles(FRAMES) * HEAD * TILE <= activations);
-    m.x = floats(activations);
-    m.y = floats(activations);
-    m.values = floats(activations);
-    m.bias = floats(MLP);
-    m.row_scale = floats((size_t)MLP * WIDTH / 32);
-    m.frame_scale = floats(TILE * CHUNK_TILES);
-    m.scores = floats(tiles(FRAMES) * TILE * TILE);
-    m.q = aligned_array(activations, 1);
-    m.q16 = aligned_array(MLP, sizeof *m.q16);
-    m.codes = aligned_array((size_t)MLP * WIDTH, sizeof(uint16_t));
-    m.scratch = aligned_array(kernels_scratch(MLP, MLP), 1);
-    assert(m.x && m.y && m.values && m.bias && m.row_scale && m.frame_scale && m.scores && m.q && m.q16 && m.codes && m.scratch);
-    fill_floats(m.x, activations);
-    fill_floats(m.y, activations);
-    fill_floats(m.values, activations);
-    fill_floats(m.bias, MLP);
-    fill_floats(m.row_scale, (size_t)MLP * WIDTH / 32);
-    fill_floats(m.frame_scale, TILE * CHUNK_TILES);
     fill_i8(m.q, activations);
     for (size_t i = 0; i < MLP; i++)
         m.q16[i] = (int16_t)(m.q[i] * (MAX_I16 / 127));
@@ -306,6 +348,8 @@ static void memory_free(Memory *m) {
     free(m->scores);
     free(m->q);
     free(m->q16);
+    free(m->keys);
+    free(m->values_i8);
     free(m->codes);
     free(m->scratch);
 }
@@ -315,6 +359,7 @@ int main(void) {
     Memory m = memory_new();
 
     for (uint32_t set = 0; kernels_init(&m.k, set) == 0; set++) {}
+    pack_head(&m);
     count(&m, 1, &nothing, "-");
     count_others(&m, count_products(&m, 2));
     memory_free(&m);

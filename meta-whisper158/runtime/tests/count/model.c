@@ -6,8 +6,8 @@
  *
  *     count-model FILE.w158 NAME FRAMES TOKENS
  *
- * NAME is what the model is called in the output. FRAMES is the encoder's context, and TOKENS how many tokens are decoded
- * before the one that is counted. The lines are those of count-kernels.
+ * NAME is what the model is called in the output. FRAMES is the encoder's context, and TOKENS how many tokens are
+ * decoded before the one that is counted. The lines are those of count-kernels.
  */
 #undef NDEBUG
 #include "region.h"
@@ -90,13 +90,12 @@ static void close_run(Run *r) {
 }
 
 static void count_stages(const Run *r) {
-    const uint32_t token = 17;
+    const uint32_t token = 17, columns = r->frames * COLUMNS_PER_FRAME;
     whisper158_error error;
     int result;
 
     region(MEL);
-    result = whisper158_mel(r->context, r->samples, (size_t)r->frames * SAMPLES_PER_FRAME, r->frames * COLUMNS_PER_FRAME,
-                            r->mel, &error);
+    result = whisper158_mel(r->context, r->samples, (size_t)r->frames * SAMPLES_PER_FRAME, columns, r->mel, &error);
     region(ENCODE);
     if (result >= 0)
         result = whisper158_encode(r->context, r->mel, r->frames, NULL, &error);
@@ -111,7 +110,12 @@ static void count_stages(const Run *r) {
         fail(&error);
 }
 
+static void print_line(int number, const char *stage, const char *name, const char *shape, uint64_t work) {
+    printf("%d %s %s %s %llu\n", number, stage, name, shape, (unsigned long long)work);
+}
+
 int main(int argc, char **argv) {
+    char shape[32];
     Run r;
 
     if (argc != 5) {
@@ -120,9 +124,10 @@ int main(int argc, char **argv) {
     }
     open_run(&r, argv[1], (uint32_t)strtoul(argv[3], NULL, 10), (uint32_t)strtoul(argv[4], NULL, 10));
     count_stages(&r);
-    printf("%d mel %s %u %llu\n", MEL, argv[2], r.frames, (unsigned long long)r.frames * COLUMNS_PER_FRAME * r.info.n_mels);
-    printf("%d encode %s %u %llu\n", ENCODE, argv[2], r.frames, (unsigned long long)encode_work(&r));
-    printf("%d token %s %u+%u %llu\n", TOKEN, argv[2], r.frames, r.tokens, (unsigned long long)token_work(&r));
+    print_line(MEL, "mel", argv[2], argv[3], (uint64_t)r.frames * COLUMNS_PER_FRAME * r.info.n_mels);
+    print_line(ENCODE, "encode", argv[2], argv[3], encode_work(&r));
+    snprintf(shape, sizeof shape, "%u+%u", r.frames, r.tokens);
+    print_line(TOKEN, "token", argv[2], shape, token_work(&r));
     close_run(&r);
     return 0;
 }

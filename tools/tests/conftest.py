@@ -16,6 +16,9 @@ from whisper158.evaluate.sounds import sounds as recorded_sounds
 from whisper158.model import models
 from whisper158.paths import GOLDEN, ROOT
 
+# What a user may have set or stored, and a test should not see.
+USERS = ("WHISPER158_MODEL", "CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME")
+
 
 @pytest.fixture(scope="session")
 def sounds() -> tuple[Clip, ...]:
@@ -61,7 +64,7 @@ def cli(program: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """`cli("info", path)` runs `program`, without a terminal, and gives what it wrote."""
 
     def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        environment = {key: value for key, value in os.environ.items() if key != "WHISPER158_MODEL"}
+        environment = {key: value for key, value in os.environ.items() if key not in USERS}
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         if "input" in options:
             del streams["stdin"]

@@ -19,6 +19,7 @@
 #include "file.h"
 #include "options.h"
 #include "report.h"
+#include "tuning.h"
 
 static const char help[] = "Usage: whisper158 bench [OPTION]... [MODEL]\n"
                            "Measure the time that each stage of a transcription takes on this machine, and\n"
@@ -38,6 +39,9 @@ static const char help[] = "Usage: whisper158 bench [OPTION]... [MODEL]\n"
                            "                           each processor, at most 4\n"
                            "      --kernels NAME       set of kernels to compute with; default: the best\n"
                            "                           for this processor\n"
+                           "      --cache FILE         what \"whisper158 tune\" found out; default: where that\n"
+                           "                           keeps it\n"
+                           "      --no-tuning          do without\n"
                            "      --json               print one JSON object\n"
                            "  -h, --help               print this text\n"
                            "\n"
@@ -59,6 +63,8 @@ enum {
     OPTION_AUDIO_CONTEXT,
     OPTION_TOKENS,
     OPTION_KERNELS,
+    OPTION_CACHE,
+    OPTION_NO_TUNING,
     OPTION_JSON,
 };
 
@@ -70,6 +76,8 @@ static const struct option long_options[] = {
     {"repeat", required_argument, NULL, 'r'},
     {"threads", required_argument, NULL, 't'},
     {"kernels", required_argument, NULL, OPTION_KERNELS},
+    {"cache", required_argument, NULL, OPTION_CACHE},
+    {"no-tuning", no_argument, NULL, OPTION_NO_TUNING},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -89,6 +97,7 @@ typedef struct Options {
     double seconds;    /* 0: not given */
     uint32_t frames, tokens, repeats; /* 0: not given */
     whisper158_context_options machine;
+    TuningChoice tuning;
     bool json, help;
 } Options;
 
@@ -136,6 +145,12 @@ static int parse_option(Options *o, int option, const char *value) {
         return parse_count(&o->tokens, "tokens", value, MAX_TOKENS);
     case OPTION_KERNELS:
         return parse_kernels(&o->machine.kernels, value, "bench");
+    case OPTION_CACHE:
+        o->tuning.file = value;
+        return 0;
+    case OPTION_NO_TUNING:
+        o->tuning.none = true;
+        return 0;
     case OPTION_JSON:
         o->json = true;
         return 0;
@@ -270,6 +285,8 @@ static int run(const Options *o) {
     Audio audio = {0};
     whisper158_model *model = NULL;
     whisper158_context *context = NULL;
+    whisper158_tuning *tuning = NULL;
+    whisper158_context_options machine = o->machine;
     whisper158_error error;
     Seconds start;
     int status;
@@ -279,14 +296,18 @@ static int run(const Options *o) {
     start = measure_clock();
     if (r >= 0)
         r = find_model(&model, o->model, &error);
-    if (r >= 0)
-        r = whisper158_context_new(&context, model, &o->machine, &error);
+    if (r >= 0) {
+        machine.tuning = tuning = tuning_find(model, &o->tuning, false);
+        r = whisper158_context_new(&context, model, &machine, &error);
+    }
     findings.load = measure_since(start);
     findings.model = model;
+    findings.tuned = tuning;
     if (r < 0)
         report("%s", error.text);
     status = r < 0 ? exit_status(r) : bench_model(&findings, context, o, &audio);
     (void)whisper158_context_free(context);
+    (void)whisper158_tuning_free(tuning);
     (void)whisper158_model_close(model);
     audio_free(&audio);
     return status;

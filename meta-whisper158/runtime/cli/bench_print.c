@@ -38,9 +38,11 @@ static void print_setting(const Findings *f) {
     (void)fputs("Model", stdout);
     print_provenance_value(f->model, "name");
     print_provenance_value(f->model, "format");
-    (void)printf("; kernels %s; ", f->kernels);
+    (void)printf("; kernels %s%s; ", f->kernels, f->tuned ? ", tuned" : "");
     if (f->threads)
         (void)printf("%" PRIu32 " thread%s\n", f->threads, f->threads == 1 ? "" : "s");
+    else if (f->tuned)
+        (void)puts("threads as tuned");
     else
         (void)puts("a thread for each processor, at most 4");
     (void)printf("%.2f s of audio, context of %" PRIu32 " frames, prompt of %" PRIu32 " tokens, %" PRIu32
@@ -159,6 +161,7 @@ int bench_print_json(const Findings *f) {
     put(object, "model", model_object(f));
     put(object, "kernels", json_object_new_string(f->kernels));
     put(object, "threads", f->threads ? json_object_new_int64(f->threads) : NULL);
+    put(object, "tuned", json_object_new_boolean(f->tuned));
     put(object, "seconds", json_number(f->seconds, "%.3f"));
     put_number(object, "audio_context", f->job.frames);
     put_number(object, "prompt", f->job.prompt);

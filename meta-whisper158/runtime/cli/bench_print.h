@@ -12,6 +12,7 @@ typedef struct Findings {
     const whisper158_model *model;
     const char *kernels;
     uint32_t threads; /* 0: as many as the library saw fit */
+    bool tuned;       /* a tuning was there */
     double seconds;   /* of the audio that the encoder hears */
     Job job;
     Seconds load; /* opening the model and making a context */

@@ -11,14 +11,15 @@
 int command_transcribe(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_tune(int argc, char **argv);
 
 /* Prints a help text to standard output. Returns the exit status. */
 int print_help(const char *text);
 
-/*
- * Opens the model that `path` names; NULL stands for $WHISPER158_MODEL, or where that is not set for the one that is
- * installed. Returns as whisper158_model_open; the sentence tells where it looked.
- */
+/* The model that `path` names; NULL stands for $WHISPER158_MODEL, or where that is not set for the one that is installed. */
+const char *find_model_path(const char *path);
+
+/* Opens it. Returns as whisper158_model_open; the sentence tells where it looked. */
 int find_model(whisper158_model **out, const char *path, whisper158_error *error);
 
 #endif

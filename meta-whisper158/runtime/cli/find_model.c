@@ -7,6 +7,12 @@
 #include "command.h"
 #include "report.h"
 
+const char *find_model_path(const char *path) {
+    const char *const variable = getenv("WHISPER158_MODEL");
+
+    return path ? path : variable && *variable ? variable : WHISPER158_DEFAULT_MODEL;
+}
+
 int find_model(whisper158_model **out, const char *path, whisper158_error *error) {
     const char *const variable = getenv("WHISPER158_MODEL");
     whisper158_error cause;

@@ -20,6 +20,7 @@ static const struct {
     {"transcribe", "turn speech in audio files into text", command_transcribe},
     {"info", "show what a model file holds", command_info},
     {"bench", "measure time and memory that a model takes here", command_bench},
+    {"tune", "find out what computes a model fastest here", command_tune},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -28,6 +28,9 @@ const char settings_help[] = "Usage: whisper158 transcribe [OPTION]... FILE...\n
                              "                           at most 4\n"
                              "      --kernels NAME       set of kernels to compute with; default: the best\n"
                              "                           for this processor\n"
+                             "      --cache FILE         what \"whisper158 tune\" found out; default: where that\n"
+                             "                           keeps it\n"
+                             "      --no-tuning          do without\n"
                              "\n"
                              "What to listen for\n"
                              "  -l, --language CODE      language that is spoken, such as en; default: auto,\n"
@@ -75,6 +78,8 @@ static const char short_options[] = ":m:t:l:o:qh";
 
 enum {
     OPTION_KERNELS = 256,
+    OPTION_CACHE,
+    OPTION_NO_TUNING,
     OPTION_TASK,
     OPTION_TRANSLATE,
     OPTION_AUDIO_CONTEXT,
@@ -92,6 +97,8 @@ static const struct option long_options[] = {
     {"threads", required_argument, NULL, 't'},
     {"kernels", required_argument, NULL, OPTION_KERNELS},
     {"language", required_argument, NULL, 'l'},
+    {"cache", required_argument, NULL, OPTION_CACHE},
+    {"no-tuning", no_argument, NULL, OPTION_NO_TUNING},
     {"task", required_argument, NULL, OPTION_TASK},
     {"translate", no_argument, NULL, OPTION_TRANSLATE},
     {"audio-context", required_argument, NULL, OPTION_AUDIO_CONTEXT},
@@ -154,6 +161,12 @@ static int parse_option(Settings *s, int option, const char *value) {
         return 0;
     case OPTION_KERNELS:
         return parse_kernels(&s->machine.kernels, value, "transcribe");
+    case OPTION_CACHE:
+        s->tuning.file = value;
+        return 0;
+    case OPTION_NO_TUNING:
+        s->tuning.none = true;
+        return 0;
     case OPTION_TASK:
         return parse_task(&s->listen.task, value);
     case OPTION_TRANSLATE:

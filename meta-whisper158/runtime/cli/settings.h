@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "transcript.h"
+#include "tuning.h"
 #include "whisper158.h"
 
 typedef enum When { WHEN_AUTO, WHEN_ALWAYS, WHEN_NEVER } When;
@@ -17,6 +18,7 @@ typedef struct Settings {
     const char *model;  /* NULL: find one */
     const char *output; /* NULL: standard output */
     whisper158_context_options machine;
+    TuningChoice tuning;
     whisper158_options listen;
     bool fit; /* the audio context was asked to be fitted */
     bool timestamps, no_timestamps, json, srt, vtt; /* as given; settle_form makes sense of them */

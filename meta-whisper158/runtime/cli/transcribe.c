@@ -171,15 +171,28 @@ static void warn_of_context(const Settings *settings, const whisper158_model *mo
                info.n_audio_ctx);
 }
 
+/* Opens the model and makes a context. Returns 0, or a negative errno and a sentence. */
+static int start(Run *run, whisper158_error *error) {
+    const Settings *const s = run->settings;
+    whisper158_context_options machine = s->machine;
+    whisper158_tuning *tuning;
+    int r = find_model(&run->model, s->model, error);
+
+    if (r < 0)
+        return r;
+    machine.tuning = tuning = tuning_find(run->model, &s->tuning, s->quiet);
+    r = whisper158_context_new(&run->context, run->model, &machine, error);
+    (void)whisper158_tuning_free(tuning);
+    return r;
+}
+
 static int run(const Settings *settings) {
     Run run = {.settings = settings};
     whisper158_error error;
     int status;
     int r;
 
-    r = find_model(&run.model, settings->model, &error);
-    if (r >= 0)
-        r = whisper158_context_new(&run.context, run.model, &settings->machine, &error);
+    r = start(&run, &error);
     status = r < 0 ? exit_status(r) : 0;
     if (r >= 0) {
         warn_of_context(settings, run.model);

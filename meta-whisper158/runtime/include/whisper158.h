@@ -142,9 +142,12 @@ WHISPER158_API int whisper158_model_get_token(const whisper158_model *model, uin
 /* -------------------------------------------------------------------------------------------------------- context */
 
 typedef struct whisper158_context_options {
-    uint32_t threads;    /* 0: one for each online processor, at most 4. Results are the same for any number */
+    uint32_t threads;    /* 0: as the tuning says, without one one for each online processor, at most 4. Results are the
+                            same for any number */
     const char *kernels; /* NULL: the best for this processor; or the name of a set, see whisper158_kernels_name */
     bool keep_pages;     /* do not give memory back between the phases of a window (below): a little faster */
+    const struct whisper158_tuning *tuning; /* of this model (below); copied. NULL: none. Of no effect on results, nor
+                                               where it was measured with other kernels than the context's */
 } whisper158_context_options;
 
 /*
@@ -320,6 +323,109 @@ WHISPER158_API int whisper158_decode(whisper158_context *context, const uint32_t
 
 /* Takes the text back to its first `count` tokens. */
 WHISPER158_API int whisper158_decode_rewind(whisper158_context *context, size_t count);
+
+/* --------------------------------------------------------------------------------------------------------- tuning */
+/*
+ * There are several ways to multiply by a layer's weights: for each packing of ternary weights there are several kernels,
+ * and any number of threads may share the work. All of them give the same bits; which one is fastest depends on the
+ * processor and on the layer's shape. A *tuning* is what was measured about the layers of one model on one machine. A
+ * context to which it is given takes what was fastest; without one it takes what is good nearly everywhere.
+ *
+ * A tuning is kept as a short text. The library neither looks for one nor stores one; the program whisper158 does.
+ */
+typedef struct whisper158_tuning whisper158_tuning;
+
+typedef struct whisper158_tune_options {
+    double seconds;   /* to spend, about; 0: 60. No less than one run of each candidate takes */
+    uint32_t threads; /* most that are tried; 0: one for each online processor, at most 64 */
+    int (*progress)(void *user, double share); /* 0 to 1, often; non-zero stops with -ECANCELED; may be NULL */
+    void *user;
+} whisper158_tune_options;
+
+/*
+ * Measures, with this processor's best kernels (whisper158_kernels_name) and this many more bytes of memory than a context:
+ * those of the model's ternary weights, three times, though of no shape more than 4 MiB each time.
+ */
+WHISPER158_API int whisper158_tune(whisper158_tuning **out, const whisper158_model *model,
+                                   const whisper158_tune_options *options, whisper158_error *error);
+
+/* NULL is allowed. Returns NULL. Contexts do not need the tuning that was given to them. */
+WHISPER158_API whisper158_tuning *whisper158_tuning_free(whisper158_tuning *tuning);
+
+/*
+ * Writes the text form, at most `room` bytes of it. Returns its length, for which there must be one byte more of room, so
+ * whisper158_tuning_write(tuning, NULL, 0) + 1 is what it takes.
+ */
+WHISPER158_API size_t whisper158_tuning_write(const whisper158_tuning *tuning, char *text, size_t room);
+
+/*
+ * The tuning that `text`, any bytes, is the text form of. -EBADMSG when it is damaged, -EFBIG when it is beyond reason,
+ * -ESTALE when it is about another model, was measured on another kind of machine or by another version of this library.
+ * The sentence begins with "it" or with "line".
+ */
+WHISPER158_API int whisper158_tuning_read(whisper158_tuning **out, const whisper158_model *model, const char *text,
+                                          size_t size, whisper158_error *error);
+
+/* A number that names the model whatever the packing of its ternary weights. */
+WHISPER158_API uint64_t whisper158_model_get_id(const whisper158_model *model);
+
+/* Layers of one shape that are used in one way, and for which there is a choice. */
+typedef struct whisper158_tuned_layer {
+    const char *operation; /* "gemm" for many frames at a time, "gemv" for one token; static storage */
+    uint32_t rows, channels, group;
+    uint32_t matrices;     /* so many of the model are alike */
+    const char *packing;   /* that most of them had when they were measured; static storage */
+    double share;          /* part of the processor time of all tuned layers, for 30 s of audio and 100 tokens */
+    uint32_t n_candidates;
+} whisper158_tuned_layer;
+
+typedef struct whisper158_tuned_candidate {
+    const char *packing; /* "plain" (8-bit weights), "t2", "t4", "t5"; static storage */
+    const char *variant; /* name of the kernel; static storage */
+    double gmacs;        /* 1e9 multiply-accumulates in a second of one processor, the others being at work as well */
+    uint32_t runs;       /* how often it was measured; the best time counts */
+    bool chosen;         /* what runs on matrices of this packing */
+    bool fastest;        /* of all packings: what whisper158_retarget packs for */
+} whisper158_tuned_candidate;
+
+typedef enum whisper158_tuned_stage { WHISPER158_TUNED_ENCODE, WHISPER158_TUNED_DECODE } whisper158_tuned_stage;
+
+typedef struct whisper158_tuned_threads {
+    uint32_t threads;
+    double seconds; /* wall */
+    uint32_t runs;
+    bool chosen;
+} whisper158_tuned_threads;
+
+/* What was measured. Indices count from 0; -EINVAL beyond the last. */
+WHISPER158_API int whisper158_tuning_get_layer(const whisper158_tuning *tuning, uint32_t layer,
+                                               whisper158_tuned_layer *out);
+WHISPER158_API int whisper158_tuning_get_candidate(const whisper158_tuning *tuning, uint32_t layer, uint32_t candidate,
+                                                   whisper158_tuned_candidate *out);
+WHISPER158_API int whisper158_tuning_get_threads(const whisper158_tuning *tuning, whisper158_tuned_stage stage,
+                                                 uint32_t index, whisper158_tuned_threads *out);
+
+/* The kernel set and the machine, described in a line. Owned by the tuning. */
+WHISPER158_API const char *whisper158_tuning_get_kernels(const whisper158_tuning *tuning);
+WHISPER158_API const char *whisper158_tuning_get_machine(const whisper158_tuning *tuning);
+
+/* Takes `size` bytes; returns 0, or a negative errno, which stops. */
+typedef int (*whisper158_write_fn)(void *user, const void *bytes, size_t size);
+
+typedef struct whisper158_retargeted {
+    uint32_t matrices;  /* ternary ones */
+    uint32_t repacked;  /* of these */
+    uint64_t file_size; /* bytes */
+} whisper158_retargeted;
+
+/*
+ * Writes the model's blob again, from its first byte to its last, with each ternary matrix in the packing that was fastest
+ * for its shape and use. Weights and everything else stay what they are, and so do all results. `out` may be NULL.
+ * Returns 0, what `write` returned (then *error is not touched), -ENOMEM, or -EINVAL for another model's tuning.
+ */
+WHISPER158_API int whisper158_retarget(const whisper158_model *model, const whisper158_tuning *tuning,
+                                       whisper158_write_fn write, void *user, whisper158_retargeted *out,
+                                       whisper158_error *error);
 
 #ifdef __cplusplus
 }

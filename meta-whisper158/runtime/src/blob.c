@@ -30,10 +30,7 @@
 
 enum {
     VERSION = 1,
-    ALIGNMENT = 64,
-    HEADER_SIZE = 64,
     HEADER_CHECKED = 56, /* what the header's own checksum covers */
-    ENTRY_SIZE = 128,
     NAME_SIZE = 64,
     MAX_RANK = 4,
     MAX_SECTIONS = 4096,
@@ -81,11 +78,11 @@ static uint64_t load_u64(const uint8_t *bytes) {
 }
 
 static const uint8_t *entry_of(const Blob *blob, uint32_t index) {
-    return blob->data + HEADER_SIZE + (size_t)index * ENTRY_SIZE;
+    return blob->data + BLOB_HEADER_SIZE + (size_t)index * BLOB_ENTRY_SIZE;
 }
 
 static uint64_t align_up(uint64_t offset) {
-    return (offset + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+    return (offset + BLOB_ALIGNMENT - 1) & ~(uint64_t)(BLOB_ALIGNMENT - 1);
 }
 
 static uint64_t ceil_div(uint64_t a, uint64_t b) {
@@ -177,7 +174,7 @@ static int check_header(const Reader *reader) {
     r = check_magic(reader);
     if (r < 0)
         return r;
-    if (blob->size < HEADER_SIZE)
+    if (blob->size < BLOB_HEADER_SIZE)
         return damaged(reader, "truncated to %zu bytes, within the header", blob->size);
     r = check_version(reader);
     if (r < 0)
@@ -192,18 +189,18 @@ static int check_header(const Reader *reader) {
         return damaged(reader, "%zu bytes where the header's file_size is %" PRIu64 ", something was appended",
                        blob->size, file_size);
     table_offset = load_u64(data + 24);
-    if (table_offset != HEADER_SIZE)
-        return refuse(reader, NULL, "table_offset is %" PRIu64 ", it must be %d", table_offset, HEADER_SIZE);
+    if (table_offset != BLOB_HEADER_SIZE)
+        return refuse(reader, NULL, "table_offset is %" PRIu64 ", it must be %d", table_offset, BLOB_HEADER_SIZE);
     for (int i = 40; i < HEADER_CHECKED; i++)
         if (data[i])
             return refuse(reader, NULL, "reserved byte %d is not zero", i);
     count = load_u32(data + 12);
     if (count == 0 || count > MAX_SECTIONS)
         return refuse(reader, NULL, "section_count is %" PRIu32 ", it must be 1 to %d", count, MAX_SECTIONS);
-    if ((blob->size - HEADER_SIZE) / ENTRY_SIZE < count)
+    if ((blob->size - BLOB_HEADER_SIZE) / BLOB_ENTRY_SIZE < count)
         return refuse(reader, NULL, "section_count is %" PRIu32 ", a table that does not fit into %zu bytes", count,
                       blob->size);
-    if (XXH64(data + HEADER_SIZE, (size_t)count * ENTRY_SIZE, 0) != load_u64(data + 32))
+    if (XXH64(data + BLOB_HEADER_SIZE, (size_t)count * BLOB_ENTRY_SIZE, 0) != load_u64(data + 32))
         return damaged(reader, "checksum of the section table does not match");
     return 0;
 }
@@ -259,16 +256,17 @@ static int check_kind(const Reader *reader, const BlobSection *section, uint32_t
     return 0;
 }
 
-static int check_shape(const Reader *reader, const BlobSection *section, uint64_t *elements) {
-    *elements = 1;
+static int check_shape(const Reader *reader, const BlobSection *section) {
+    uint64_t elements = 1;
+
     if (section->rank < 1 || section->rank > MAX_RANK)
         return refuse(reader, section, "rank is %" PRIu32 ", it must be 1 to %d", section->rank, MAX_RANK);
     for (uint32_t i = 0; i < section->rank; i++) {
         if (section->shape[i] == 0)
             return refuse(reader, section, "shape[%" PRIu32 "] is 0", i);
-        if (section->shape[i] > MAX_ELEMENTS / *elements)
+        if (section->shape[i] > MAX_ELEMENTS / elements)
             return refuse(reader, section, "shape has more than 2^40 elements");
-        *elements *= section->shape[i];
+        elements *= section->shape[i];
     }
     for (uint32_t i = section->rank; i < MAX_RANK; i++)
         if (section->shape[i])
@@ -297,10 +295,13 @@ static int check_group(const Reader *reader, const BlobSection *section) {
     return 0;
 }
 
-/* Bytes of a payload of checked shape and group. At most 2^40 elements of at most 8 bytes: nothing can overflow. */
-static uint64_t payload_size(const BlobSection *section, uint64_t elements) {
+/* Shape and group are checked. At most 2^40 elements of at most 8 bytes: nothing can overflow. */
+uint64_t blob_payload_size(const BlobSection *section) {
     static const uint8_t width[] = {[BLOB_F32] = 4, [BLOB_F16] = 2, [BLOB_I8] = 1, [BLOB_U8] = 1, [BLOB_U32] = 4};
+    uint64_t elements = 1;
 
+    for (uint32_t i = 0; i < section->rank; i++)
+        elements *= section->shape[i];
     switch (section->packing) {
     case BLOB_T2:
         return elements / 4;
@@ -314,8 +315,8 @@ static uint64_t payload_size(const BlobSection *section, uint64_t elements) {
 }
 
 /* The payload has to begin at the first aligned place from `end` on; afterwards `end` is its own. */
-static int check_place(const Reader *reader, const BlobSection *section, uint64_t elements, uint64_t *end) {
-    const uint64_t offset = align_up(*end), size = payload_size(section, elements), file_size = reader->blob->size;
+static int check_place(const Reader *reader, const BlobSection *section, uint64_t *end) {
+    const uint64_t offset = align_up(*end), size = blob_payload_size(section), file_size = reader->blob->size;
 
     if (section->size != size)
         return refuse(reader, section,
@@ -332,7 +333,6 @@ static int read_entry(const Reader *reader, uint32_t index, uint64_t *end) {
     const uint8_t *entry = entry_of(reader->blob, index);
     const uint32_t dtype = load_u32(entry + 64), packing = load_u32(entry + 68), flags = load_u32(entry + 72);
     BlobSection *section = &reader->blob->sections[index];
-    uint64_t elements;
     int r;
 
     section->name = (const char *)entry;
@@ -356,13 +356,14 @@ static int read_entry(const Reader *reader, uint32_t index, uint64_t *end) {
     section->group = load_u32(entry + 96);
     section->offset = load_u64(entry + 104);
     section->size = load_u64(entry + 112);
-    r = check_shape(reader, section, &elements);
+    section->checksum = load_u64(entry + 120);
+    r = check_shape(reader, section);
     if (r < 0)
         return r;
     r = check_group(reader, section);
     if (r < 0)
         return r;
-    r = check_place(reader, section, elements, end);
+    r = check_place(reader, section, end);
     if (r < 0)
         return r;
     section->data = reader->blob->data + section->offset;
@@ -372,7 +373,7 @@ static int read_entry(const Reader *reader, uint32_t index, uint64_t *end) {
 static int read_table(const Reader *reader) {
     Blob *blob = reader->blob;
     const uint32_t count = load_u32(blob->data + 12);
-    uint64_t end = HEADER_SIZE + (uint64_t)count * ENTRY_SIZE;
+    uint64_t end = BLOB_HEADER_SIZE + (uint64_t)count * BLOB_ENTRY_SIZE;
     int r;
 
     blob->sections = calloc(count, sizeof *blob->sections);
@@ -527,7 +528,7 @@ static int check_scale(const Reader *reader, const BlobSection *section) {
 /* Pages are given up behind the reading, so that checking a model takes no more memory than its largest section. */
 static int check_payloads(const Reader *reader) {
     const Blob *blob = reader->blob;
-    uint64_t end = HEADER_SIZE + (uint64_t)blob->n_sections * ENTRY_SIZE, given_up = 0;
+    uint64_t end = BLOB_HEADER_SIZE + (uint64_t)blob->n_sections * BLOB_ENTRY_SIZE, given_up = 0;
     int r;
 
     for (uint32_t i = 0; i < blob->n_sections; i++) {
@@ -537,7 +538,7 @@ static int check_payloads(const Reader *reader) {
             if (blob->data[end])
                 return damaged(reader, "the padding before section %s is not zero", section->name);
         end += section->size;
-        if (XXH64(section->data, section->size, 0) != load_u64(entry_of(blob, i) + 120))
+        if (XXH64(section->data, section->size, 0) != section->checksum)
             return damaged(reader, "checksum of section %s does not match", section->name);
         r = check_values(reader, section);
         if (r < 0)
@@ -628,8 +629,8 @@ int blob_open_memory(Blob *blob, const void *data, size_t size, const char *name
 
     *blob = (Blob){0};
     set_file_name(&reader, name);
-    if ((uintptr_t)data % ALIGNMENT)
-        return w158_fail(error, -EINVAL, "%s: the address is not a multiple of %d", reader.file, ALIGNMENT);
+    if ((uintptr_t)data % BLOB_ALIGNMENT)
+        return w158_fail(error, -EINVAL, "%s: the address is not a multiple of %d", reader.file, BLOB_ALIGNMENT);
     blob->data = data;
     blob->size = size;
     r = check_all(&reader);

@@ -9,6 +9,9 @@
 
 #include "whisper158.h"
 
+/* Sizes of docs/blob-format.md, for reader and writer. */
+enum { BLOB_ALIGNMENT = 64, BLOB_HEADER_SIZE = 64, BLOB_ENTRY_SIZE = 128 };
+
 typedef enum BlobDtype { BLOB_F32 = 1, BLOB_F16, BLOB_I8, BLOB_U8, BLOB_U32, BLOB_T158 } BlobDtype;
 typedef enum BlobPacking { BLOB_PLAIN = 0, BLOB_T2, BLOB_T4, BLOB_T5 } BlobPacking;
 
@@ -23,6 +26,7 @@ typedef struct BlobSection {
     uint32_t group;
     uint64_t offset;
     uint64_t size;
+    uint64_t checksum; /* of the payload */
     const void *data;
 } BlobSection;
 
@@ -49,6 +53,9 @@ void blob_close(Blob *blob);
 /* Takes the whole pages from `begin` to `end` (offsets) out of memory, until they are read again. Return: the end of the
  * last one. */
 uint64_t blob_release(const Blob *blob, uint64_t begin, uint64_t end);
+
+/* Bytes of a section's payload, from its dtype, packing, shape and group. */
+uint64_t blob_payload_size(const BlobSection *section);
 
 /* The section of that name, or NULL. */
 const BlobSection *blob_find(const Blob *blob, const char *name);

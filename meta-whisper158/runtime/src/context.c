@@ -10,11 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "error.h"
-
-#define DEFAULT_THREADS 4
+#include "tuning.h"
 
 const char *whisper158_version(void) {
     return WHISPER158_VERSION;
@@ -39,10 +37,16 @@ static int choose_kernels(Kernels *out, const char *name, whisper158_error *erro
     return w158_fail(error, -EINVAL, "there are no kernels named '%s' for this processor", name);
 }
 
-static uint32_t default_threads(void) {
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
+/* How many threads listen to audio, and how many decode. */
+static void choose_threads(whisper158_context *c, const whisper158_context_options *options) {
+    const whisper158_tuning *tuning = options ? options->tuning : NULL;
+    uint32_t usual = machine_threads();
 
-    return online < 1 ? 1 : online > DEFAULT_THREADS ? DEFAULT_THREADS : (uint32_t)online;
+    c->listeners = c->decoders = options && options->threads ? options->threads : usual;
+    if (tuning && !options->threads && tuning_fits(tuning, &c->kernels)) {
+        c->listeners = tuning_threads(&tuning->encode, usual);
+        c->decoders = tuning_threads(&tuning->decode, usual);
+    }
 }
 
 /* Done twice: see arena.c. */
@@ -74,14 +78,16 @@ static int make_arena(whisper158_context *c) {
 
 int whisper158_context_new(whisper158_context **out, const whisper158_model *model,
                            const whisper158_context_options *options, whisper158_error *error) {
-    uint32_t threads = options && options->threads ? options->threads : default_threads();
     whisper158_context *c;
+    uint32_t threads;
     int r;
 
     if (!out || !model)
         return w158_fail(error, -EINVAL, "whisper158_context_new needs a model and a place for the context");
-    if (threads > WHISPER158_MAX_THREADS)
-        return w158_fail(error, -EINVAL, "%u threads are more than %d", threads, WHISPER158_MAX_THREADS);
+    if (options && options->threads > WHISPER158_MAX_THREADS)
+        return w158_fail(error, -EINVAL, "%u threads are more than %d", options->threads, WHISPER158_MAX_THREADS);
+    if (options && options->tuning && options->tuning->model != whisper158_model_get_id(model))
+        return w158_fail(error, -EINVAL, "the tuning is about another model");
     c = calloc(1, sizeof *c);
     if (!c)
         return w158_fail(error, -ENOMEM, "no memory for a context");
@@ -92,6 +98,10 @@ int whisper158_context_new(whisper158_context **out, const whisper158_model *mod
         free(c);
         return r;
     }
+    if (options && options->tuning)
+        tuning_apply(options->tuning, &c->kernels);
+    choose_threads(c, options);
+    threads = c->listeners > c->decoders ? c->listeners : c->decoders;
     r = pool_new(&c->pool, threads);
     if (r >= 0)
         r = mel_new(&c->mel, model->mel_filters, model->info.n_mels, threads);
@@ -149,6 +159,7 @@ void context_enter(whisper158_context *c, whisper158_phase phase, uint32_t frame
 
     if (phase != WHISPER158_PHASE_TEXT)
         decoder_forget(c->decoder);
+    pool_limit(c->pool, phase == WHISPER158_PHASE_TEXT ? c->decoders : c->listeners);
     arena_enter(&c->arena, phase);
     if (c->keep_pages)
         return;

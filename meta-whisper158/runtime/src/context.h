@@ -15,6 +15,7 @@ struct whisper158_context {
     const whisper158_model *model;
     Kernels kernels;
     Pool *pool;
+    uint32_t listeners, decoders; /* threads of the pool that work before WHISPER158_PHASE_TEXT, and in it */
     Mel *mel;
     Encoder *encoder;
     Decoder *decoder;

@@ -112,11 +112,15 @@ static void gemv_rows(void *arg, size_t item, uint32_t worker) {
         job->k->gemv_f32[job->w->format](job->w, job->bias, job->x, first, last, job->y);
 }
 
-static void gemv(const Decoder *d, Gemv job) {
-    uint32_t rows = (ITEM_WEIGHTS / job.w->channels + 3) / 4 * 4;
+uint32_t decoder_item_rows(const Matrix *w) {
+    uint32_t rows = (ITEM_WEIGHTS / w->channels + 3) / 4 * 4;
 
+    return rows ? rows : 4;
+}
+
+static void gemv(const Decoder *d, Gemv job) {
     job.k = d->k;
-    job.rows = rows ? rows : 4;
+    job.rows = decoder_item_rows(job.w);
     pool_run(d->pool, gemv_rows, &job, (job.w->rows + job.rows - 1) / job.rows);
 }
 

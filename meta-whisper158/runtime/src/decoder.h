@@ -33,6 +33,9 @@ uint32_t decoder_length(const Decoder *decoder);
 /* Forgets all tokens but the first `length`. */
 void decoder_rewind(Decoder *decoder, uint32_t length);
 
+/* Rows of a matrix that a thread multiplies at a time, a multiple of 4. */
+uint32_t decoder_item_rows(const Matrix *w);
+
 /* Appends a token; decoder_length must be below n_text_ctx. Where `logits` is not NULL, it gets [n_vocab]. */
 void decoder_step(Decoder *decoder, uint32_t token, float *logits);
 

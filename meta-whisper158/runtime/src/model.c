@@ -88,6 +88,19 @@ static Norm bind_norm(Binder *b, const char *prefix) {
     return (Norm){.weight = vector(b, d, prefix, ".weight"), .bias = vector(b, d, prefix, ".bias")};
 }
 
+MatrixFormat model_matrix_format(BlobDtype dtype, BlobPacking packing) {
+    switch (dtype) {
+    case BLOB_F16:
+        return MATRIX_F16;
+    case BLOB_I8:
+        return MATRIX_I8;
+    case BLOB_T158:
+        return packing == BLOB_T2 ? MATRIX_T2 : packing == BLOB_T4 ? MATRIX_T4 : MATRIX_T5;
+    default:
+        return MATRIX_FORMATS;
+    }
+}
+
 static Matrix bind_matrix(Binder *b, uint32_t rows, uint32_t channels, const char *name) {
     const BlobSection *s = find(b, name), *scale;
     Matrix m = {.rows = rows, .channels = channels};
@@ -101,21 +114,12 @@ static Matrix bind_matrix(Binder *b, uint32_t rows, uint32_t channels, const cha
     }
     m.codes = s->data;
     m.group = s->group ? s->group : channels;
-    switch (s->dtype) {
-    case BLOB_F16:
-        m.format = MATRIX_F16;
-        return m;
-    case BLOB_I8:
-        m.format = MATRIX_I8;
-        break;
-    case BLOB_T158:
-        m.format = s->packing == BLOB_T2 ? MATRIX_T2 : s->packing == BLOB_T4 ? MATRIX_T4 : MATRIX_T5;
-        break;
-    default:
+    m.format = model_matrix_format(s->dtype, s->packing);
+    if (m.format == MATRIX_FORMATS)
         b->result = w158_fail(b->error, -EBADMSG, "section %s has the type %s, but weights are f16, i8 or t158", name,
                               blob_dtype_name(s->dtype));
+    if (m.format == MATRIX_F16 || m.format == MATRIX_FORMATS)
         return m;
-    }
     scale = find(b, print_name(scale_name, "%s.scale", name)); /* its shape is the container's matter */
     m.scale = scale ? scale->data : NULL;
     return m;

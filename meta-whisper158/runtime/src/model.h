@@ -79,6 +79,9 @@ struct whisper158_model {
     Norm decoder_norm;
 };
 
+/* Of a section of weights; MATRIX_FORMATS for a dtype that weights cannot have. */
+MatrixFormat model_matrix_format(BlobDtype dtype, BlobPacking packing);
+
 /* Sections that are needed in the same phases. */
 typedef struct ModelPart {
     const char *name; /* static storage */

@@ -41,7 +41,7 @@ class _Info(c.Structure):
 
 
 class _ContextOptions(c.Structure):
-    _fields_ = (("threads", c.c_uint32), ("kernels", c.c_char_p), ("keep_pages", c.c_bool))
+    _fields_ = (("threads", c.c_uint32), ("kernels", c.c_char_p), ("keep_pages", c.c_bool), ("tuning", c.c_void_p))
 
 
 _Progress = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_uint64, c.c_uint64)

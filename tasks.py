@@ -12,6 +12,7 @@ from whisper158 import needs
 from whisper158.build import locks, runtime
 from whisper158.count import counting
 from whisper158.errors import die
+from whisper158.evaluate.bench import bench as benchmark
 from whisper158.model import golden, models
 from whisper158.paths import GOLDEN
 
@@ -65,6 +66,33 @@ def transcribe(
 
 @verb(
     help={
+        "models": "Which, with commas: tiny.en, base (real weights), tiny, base.en, small, small.en (made-up ones)",
+        "peers": "Formats of whisper.cpp (F16, Q8_0, Q5_1, Q4_0) and of faster-whisper (int8), with commas; or none",
+        "seconds": "How much audio",
+        "tokens": "How many tokens of text, after a prompt of 4",
+        "threads": "How many threads; with more numbers after a comma, ours are measured at those too",
+        "repeat": "How many rounds",
+        "out": "The folder for the results, and for what an interrupted run goes on from",
+        "fresh": "Measure anew what lies in that folder",
+    }
+)
+def bench(
+    context: Context,
+    models: str = "tiny.en,base,small",
+    peers: str = "F16,Q8_0,Q5_1,Q4_0,int8",
+    seconds: str = "9",
+    tokens: str = "30",
+    threads: str = "1",
+    repeat: str = "3",
+    out: str = "build/bench",
+    fresh: bool = False,
+) -> None:
+    """Measure time and memory of our models beside whisper.cpp and faster-whisper."""
+    benchmark.bench(benchmark.plan(models, peers, seconds, tokens, threads, repeat, out, fresh))
+
+
+@verb(
+    help={
         "k": "Only Python tests whose names match this expression, and nothing else",
         "fast": "Leave out what takes more than half a minute",
     }
@@ -82,7 +110,9 @@ def check(context: Context) -> None:
         raise Exit(code=1)
 
 
-@verb(positional=["group"], help={"group": "dev, torch, opinions or oracle (OpenAI's Whisper, the judge in tests)"})
+@verb(
+    positional=["group"], help={"group": "dev, torch, opinions, bench or oracle (OpenAI's Whisper, the judge in tests)"}
+)
 def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
     needs.python(group)
@@ -166,6 +196,7 @@ def model_golden(context: Context) -> None:
 
 namespace = Collection(
     transcribe,
+    bench,
     test,
     check,
     install,

@@ -32,6 +32,7 @@ def test_what_the_project_needs_is_locked() -> None:
         "dev": groups["dev"],
         "opinions": groups["opinions"],
         "oracle": groups["oracle"],
+        "bench": groups["bench"],
     }
     for name in NAMES:
         assert {re.split("[<>=]", requirement)[0] for requirement in wanted[name]} <= locked(name)

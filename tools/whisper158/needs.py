@@ -39,7 +39,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
 }
 
 # Groups of Python packages ([dependency-groups] in pyproject.toml), and which of them must come before.
-PYTHON: dict[str, tuple[str, ...]] = {"dev": (), "torch": (), "oracle": ("torch",), "opinions": ()}
+PYTHON: dict[str, tuple[str, ...]] = {"dev": (), "torch": (), "oracle": ("torch",), "opinions": (), "bench": ()}
 
 
 class Unavailable(UserError):

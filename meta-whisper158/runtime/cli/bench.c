@@ -32,7 +32,8 @@ static const char help[] = "Usage: whisper158 bench [OPTION]... [MODEL]\n"
                            "      --seconds S          without --input: how much noise to hear instead, at\n"
                            "                           most 30; default: 9\n"
                            "      --audio-context N    frames of 20 ms that the encoder sees, 1 to 1500;\n"
-                           "                           default: 1500 (30 s), however short the audio is\n"
+                           "                           full (default): 1500 (30 s), however short the audio\n"
+                           "                           is; auto: what \"transcribe\" would give this audio\n"
                            "      --tokens N           tokens to decode, after a prompt of 4; default: 30\n"
                            "  -r, --repeat N           how often to do it all, 1 to 1000; default: 5\n"
                            "  -t, --threads N          threads to compute with, 1 to 64; default: one for\n"
@@ -42,7 +43,6 @@ static const char help[] = "Usage: whisper158 bench [OPTION]... [MODEL]\n"
                            "      --cache FILE         what \"whisper158 tune\" found out; default: where that\n"
                            "                           keeps it\n"
                            "      --no-tuning          do without\n"
-                           "      --keep-pages         do not give memory back while it is not needed\n"
                            "      --json               print one JSON object\n"
                            "  -h, --help               print this text\n"
                            "\n"
@@ -66,7 +66,6 @@ enum {
     OPTION_KERNELS,
     OPTION_CACHE,
     OPTION_NO_TUNING,
-    OPTION_KEEP_PAGES,
     OPTION_JSON,
 };
 
@@ -80,7 +79,6 @@ static const struct option long_options[] = {
     {"kernels", required_argument, NULL, OPTION_KERNELS},
     {"cache", required_argument, NULL, OPTION_CACHE},
     {"no-tuning", no_argument, NULL, OPTION_NO_TUNING},
-    {"keep-pages", no_argument, NULL, OPTION_KEEP_PAGES},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -98,7 +96,8 @@ typedef struct Options {
     const char *model; /* NULL: find one */
     const char *input; /* NULL: noise */
     double seconds;    /* 0: not given */
-    uint32_t frames, tokens, repeats; /* 0: not given */
+    uint32_t frames;   /* as whisper158_options.audio_context */
+    uint32_t tokens, repeats; /* 0: not given */
     whisper158_context_options machine;
     TuningChoice tuning;
     bool json, help;
@@ -142,8 +141,7 @@ static int parse_option(Options *o, int option, const char *value) {
                                 WHISPER158_WINDOW_SECONDS);
         return 0;
     case OPTION_AUDIO_CONTEXT:
-        return parse_count(&o->frames, "audio-context", value,
-                           WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND);
+        return parse_audio_context(&o->frames, value, "bench");
     case OPTION_TOKENS:
         return parse_count(&o->tokens, "tokens", value, MAX_TOKENS);
     case OPTION_KERNELS:
@@ -153,9 +151,6 @@ static int parse_option(Options *o, int option, const char *value) {
         return 0;
     case OPTION_NO_TUNING:
         o->tuning.none = true;
-        return 0;
-    case OPTION_KEEP_PAGES:
-        o->machine.keep_pages = true;
         return 0;
     case OPTION_JSON:
         o->json = true;
@@ -214,22 +209,30 @@ static int get_audio(Audio *audio, const Options *o, whisper158_error *error) {
 }
 
 /* Fits what was asked for to the model. Returns 0, or an exit status, having said why. */
-static int settle_job(Job *job, const Options *o, const whisper158_model_info *info, const Audio *audio) {
-    const uint32_t room = info->n_text_ctx;
+static int settle_job(Job *job, const Options *o, const whisper158_model *model, const Audio *audio) {
+    whisper158_model_info info;
+    uint32_t room;
 
+    whisper158_model_get_info(model, &info);
+    room = info.n_text_ctx;
     *job = (Job){.samples = audio->samples, .repeats = o->repeats ? o->repeats : DEFAULT_REPEATS};
     job->count = audio->count < MAX_SAMPLES ? audio->count : MAX_SAMPLES;
     job->shown = isatty(STDERR_FILENO) == 1;
-    job->frames = o->frames ? o->frames : info->n_audio_ctx;
+    job->frames = o->frames;
+    if (job->frames == WHISPER158_AUDIO_CONTEXT_AUTO)
+        job->frames = whisper158_model_fit_audio_context(model, job->count);
+    else if (job->frames == WHISPER158_AUDIO_CONTEXT_FULL)
+        job->frames = info.n_audio_ctx;
     job->prompt = room > MEASURE_MAX_PROMPT ? MEASURE_MAX_PROMPT : room - 1;
     job->tokens = o->tokens;
     if (job->tokens == 0)
         job->tokens = room - job->prompt < DEFAULT_TOKENS ? room - job->prompt : DEFAULT_TOKENS;
-    if (job->frames > info->n_audio_ctx)
+    if (job->frames > info.n_audio_ctx)
         return report_usage("bench", "--audio-context %" PRIu32 " is more than the %" PRIu32 " frames of this model",
-                            job->frames, info->n_audio_ctx);
+                            job->frames, info.n_audio_ctx);
     if (job->tokens > room - job->prompt)
-        return report_usage("bench", "--tokens %" PRIu32 " is more than the %" PRIu32
+        return report_usage("bench",
+                            "--tokens %" PRIu32 " is more than the %" PRIu32
                             " for which this model has room after a prompt of %" PRIu32,
                             job->tokens, room - job->prompt, job->prompt);
     return 0;
@@ -269,7 +272,7 @@ static int bench_model(Findings *f, whisper158_context *context, const Options *
     int r;
 
     whisper158_model_get_info(f->model, &info);
-    status = settle_job(&f->job, o, &info, audio);
+    status = settle_job(&f->job, o, f->model, audio);
     if (status != 0)
         return status;
     f->kernels = o->machine.kernels ? o->machine.kernels : best_kernels();
@@ -320,7 +323,7 @@ static int run(const Options *o) {
 }
 
 int command_bench(int argc, char **argv) {
-    Options options = {0};
+    Options options = {.frames = WHISPER158_AUDIO_CONTEXT_FULL};
     const int status = parse_options(&options, argc, argv);
 
     if (status != 0)

@@ -21,6 +21,12 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/dev.lock",
         "--override=requirements/oracle.overrides",
     ),
+    "bench": (
+        "--group=bench",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/oracle.lock",
+    ),
 }
 
 # Universal: one file for every platform and Python that pyproject.toml allows, with one version of each package.

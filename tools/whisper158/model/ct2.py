@@ -138,7 +138,7 @@ def _dims(tensors: FileTensors, path: Path, names: list[str]) -> Dims:
     )
 
 
-def _place(name: str) -> tuple[str, int, int]:
+def place_of(name: str) -> tuple[str, int, int]:
     """Where OpenAI's tensor `name` is: CTranslate2's name, which part of it, of how many parts along the rows."""
     if name in _OUTSIDE:
         return _OUTSIDE[name], 0, 1
@@ -157,7 +157,7 @@ def _check_key_biases(joined: dict[str, Array], tensors: dict[str, Array], path:
     """Whisper's keys have no bias; a joined bias has rows for it nonetheless, which must be zero to be left out."""
     for name in tensors:
         if name.endswith(".key.weight"):
-            place, part, parts = _place(name.replace(".weight", ".bias"))
+            place, part, parts = place_of(name.replace(".weight", ".bias"))
             if np.split(joined[place], parts)[part].any():
                 die(f"{path}: tensor {place} gives the keys a bias, which Whisper's keys do not have")
 
@@ -176,7 +176,7 @@ def read(folder: Path) -> Contents:
     joined: dict[str, Array] = {}
     tensors: dict[str, Array] = {}
     for name, shape in tensor_shapes(dims).items():
-        place, part, parts = _place(name)
+        place, part, parts = place_of(name)
         if place not in joined:
             joined[place] = stock.take(place, (parts * shape[0], *shape[1:]))
         tensors[name] = joined[place][part * shape[0] : (part + 1) * shape[0]]

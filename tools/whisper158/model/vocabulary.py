@@ -24,6 +24,12 @@ def _unescape_table() -> dict[int, int]:
 
 
 _UNESCAPE = _unescape_table()
+_ESCAPE = {byte: char for char, byte in _UNESCAPE.items() if byte < 256}
+
+
+def escaped(token: bytes) -> str:
+    """The byte-level BPE string that stands for `token`."""
+    return token.decode("latin-1").translate(_ESCAPE)
 
 
 def read_json(file: Path) -> Any:

@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""`./inv bench`: all contestants in turn, round after round, each time in a process of its own.
+
+In turn, because a shared machine is fast in one minute and slow in the next; a process each, so that peak memory is the
+contestant's own.
+"""
+
+import hashlib
+import json
+import sys
+import wave
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from whisper158 import needs
+from whisper158.build import runtime
+from whisper158.console import console, say
+from whisper158.errors import die
+from whisper158.evaluate.bench import machine, peer_files, plot, table
+from whisper158.evaluate.bench.lineup import CTRANSLATE2, OURS, PEERS, Contestant, checkpoint, lineup
+from whisper158.evaluate.bench.machine import Noise, Reading
+from whisper158.evaluate.bench.results import Results, collect
+from whisper158.evaluate.bench.store import Store
+from whisper158.model import models
+from whisper158.run import run
+
+PACKAGES = ("pywhispercpp", "faster-whisper", "ctranslate2", "numpy")
+AUDIO_SEED = 158
+SAMPLE_RATE = 16000
+# In each process everything is done twice, and the lesser time counts: the first time has to touch all memory.
+REPEATS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    models: Sequence[str]
+    peers: Sequence[str]
+    seconds: float
+    tokens: int
+    threads: Sequence[int]
+    rounds: int
+    out: Path
+    fresh: bool
+
+
+def plan(models: str, peers: str, seconds: str, tokens: str, threads: str, repeat: str, out: str, fresh: bool) -> Plan:
+    """The flags, checked."""
+    chosen = words(peers) if peers != "none" else []
+    for peer in chosen:
+        if peer not in PEERS:
+            die(f"there is no peer {peer!r}", f"the peers are {', '.join(PEERS)}, or none")
+    named = words(models)
+    for model in named:
+        checkpoint(model)
+    if not named:
+        die("bench needs a model", "./inv bench --models tiny.en")
+    return Plan(
+        models=named,
+        peers=chosen,
+        seconds=number("seconds", seconds, 1, 30),
+        tokens=int(number("tokens", tokens, 10, 400)),
+        threads=[int(number("threads", word, 1, 64)) for word in words(threads) or [threads]],
+        rounds=int(number("repeat", repeat, 1, 100)),
+        out=Path(out),
+        fresh=fresh,
+    )
+
+
+def words(text: str) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def number(name: str, text: str, least: int, most: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not least <= value <= most or (name != "seconds" and value != int(value)):
+        die(f"--{name} {text} is not a {'' if name == 'seconds' else 'whole '}number from {least} to {most}")
+    return value
+
+
+def bench(plan: Plan) -> None:
+    """Measures what is not measured yet, then shows, writes and draws the results."""
+    needs.python("bench")
+    program = runtime.program()
+    everyone = lineup(plan.models, plan.peers, plan.seconds, plan.threads)
+    files = {contestant.key: model_file(contestant) for contestant in everyone}
+    store = Store(plan.out, setting(plan, program), plan.fresh)
+    audio = write_audio(plan.out / "audio.wav", plan.seconds)
+    noises = measure(plan, everyone, files, audio, program, store)
+    results = collect(everyone, store, plan.rounds, machine.describe(), machine.verdict(noises), setting(plan, program))
+    publish(results, plan.out)
+
+
+def setting(plan: Plan, program: Path) -> dict[str, Any]:
+    """What must be the same for results to be comparable."""
+    return {
+        "program": hashlib.sha256(program.read_bytes()).hexdigest()[:16],
+        "packing": models.code_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "cpu": machine.describe()["cpu"],
+        "seconds": plan.seconds,
+        "tokens": plan.tokens,
+        "repeats": REPEATS,
+    }
+
+
+def model_file(contestant: Contestant) -> Path:
+    if contestant.engine == OURS:
+        return models.ensure(f"{contestant.checkpoint}-{contestant.format}")
+    if contestant.engine == CTRANSLATE2:
+        return peer_files.ctranslate2(contestant.checkpoint)
+    return peer_files.whispercpp(contestant.checkpoint, contestant.format)
+
+
+def write_audio(path: Path, seconds: float) -> Path:
+    """Noise: what is said costs nothing, and what is decoded is fixed."""
+    noise = np.random.default_rng(AUDIO_SEED).integers(-3000, 3000, round(seconds * SAMPLE_RATE), np.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(noise.astype("<i2").tobytes())
+    return path
+
+
+def measure(
+    plan: Plan, everyone: Sequence[Contestant], files: dict[str, Path], audio: Path, program: Path, store: Store
+) -> list[Noise]:
+    """Runs what `store` lacks. Returns how noisy it was: before, and then next to each result."""
+    noises = [machine.listen()]
+    say(machine.verdict(noises)["sentence"])
+    turns = [(round, contestant) for round in range(plan.rounds) for contestant in turned(everyone, round)]
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(turns))
+        for round, contestant in turns:
+            text = f"round {round + 1} of {plan.rounds}: {contestant}"
+            progress.update(task, description=text)
+            done = store.get(contestant.key, round)
+            if done is None:
+                if not console.is_terminal:
+                    say(text)
+                began = Reading.now()
+                result = run_one(contestant, files[contestant.key], audio, plan.tokens, program)
+                noise = began.noise(machine.spin())
+                store.add(contestant.key, round, result=result, noise=asdict(noise))
+                noises.append(noise)
+            else:
+                noises.append(Noise(**done["noise"]))
+            progress.advance(task)
+    return noises
+
+
+def turned(everyone: Sequence[Contestant], round: int) -> list[Contestant]:
+    """Each round begins with another one, so that no place in it is anyone's own."""
+    start = round * len(everyone) // 3 % len(everyone)
+    return [*everyone[start:], *everyone[:start]]
+
+
+def run_one(contestant: Contestant, file: Path, audio: Path, tokens: int, program: Path) -> dict[str, Any]:
+    numbers = [str(n) for n in (contestant.context, tokens, contestant.threads, REPEATS)]
+    if contestant.engine == OURS:
+        flags = ("--input", "--audio-context", "--tokens", "--threads", "--repeat")
+        values = (str(audio), *numbers)
+        options = [f"{flag}={value}" for flag, value in zip(flags, values, strict=True)]
+        told: dict[str, Any] = json.loads(run([program, "bench", "--json", *options, file]))
+        return told
+    module = "run_ctranslate2" if contestant.engine == CTRANSLATE2 else "run_whispercpp"
+    command = [sys.executable, "-m", f"{__package__}.{module}", str(file), str(audio), *numbers]
+    # The second has CTranslate2 say which code it chose.
+    told = json.loads(run(command, env={"OMP_NUM_THREADS": str(contestant.threads), "CT2_VERBOSE": "1"}))
+    return told
+
+
+def publish(results: Results, out: Path) -> None:
+    table.show(results)
+    (out / "results.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    drawn = plot.draw(results, out / "bench")
+    say(f"written: {out / 'results.json'}, {', '.join(map(str, drawn))}")

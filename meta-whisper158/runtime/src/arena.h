@@ -26,7 +26,7 @@ typedef struct Arena {
     size_t units[N_UNITS]; /* of the longest run */
     ArenaPart *parts;      /* in the order in which they are taken */
     size_t n_parts, room;
-    size_t size;
+    size_t size; /* of all of it */
     uint8_t *base; /* NULL while the parts are counted */
     size_t next;   /* part to give out next, once there is a base */
     bool failed;   /* no memory for the list, or sizes beyond all memory */
@@ -54,7 +54,7 @@ void arena_enter(Arena *arena, whisper158_phase phase);
 /* Gives the pages back that hold nothing needed in a phase by a run of so many units. They are zero when next touched. */
 void arena_release(Arena *arena, whisper158_phase phase, const size_t units[N_UNITS]);
 
-/* Bytes that are touched in a phase by a run of so many units; with N_PHASES, in any phase. */
+/* Bytes that are touched in a phase by a run of so many units; with WHISPER158_PHASES, in any phase. */
 size_t arena_touched(const Arena *arena, whisper158_phase phase, const size_t units[N_UNITS]);
 
 /* Bytes of one part that such a run touches. */

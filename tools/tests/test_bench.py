@@ -12,7 +12,7 @@ import pytest
 
 from whisper158.errors import UserError
 from whisper158.evaluate.bench import bench, machine, plot, table
-from whisper158.evaluate.bench.lineup import OURS, PEERS, Contestant, checkpoint, fitted, lineup
+from whisper158.evaluate.bench.lineup import CTRANSLATE2, OURS, PEERS, Contestant, checkpoint, fitted, lineup
 from whisper158.evaluate.bench.machine import Noise
 from whisper158.evaluate.bench.results import Results, Spread, Target, collect, find
 from whisper158.evaluate.bench.stopwatch import STAGES
@@ -25,7 +25,7 @@ SETTING = {"program": "a", "cpu": "b", "seconds": 9.0, "tokens": 30}
 Flags = dict[str, Any]
 FLAGS: Flags = {
     "models": "tiny.en,base,small",
-    "peers": "F16,Q8_0,Q5_1,Q4_0,int8",
+    "peers": ",".join(PEERS),
     "seconds": "9",
     "tokens": "30",
     "threads": "1",
@@ -47,12 +47,12 @@ def test_weights_are_real_where_there_are_any() -> None:
 
 
 def test_everyone_takes_part_once() -> None:
-    everyone = lineup(["tiny.en", "small"], PEERS, 9, [1, 4])
+    everyone = lineup(["tiny.en", "small"], PEERS, 9, [1, 4], False)
     assert len({contestant.key for contestant in everyone}) == len(everyone) == 2 * (2 * (2 + len(PEERS)) + 1)
     assert [c for c in everyone if c.threads == 4] == [
         Contestant(OURS, model, "t158", 1500, 4) for model in ("tiny.en", "small")
     ]
-    assert {c.context for c in lineup(["base"], [], 30, [1])} == {1500}
+    assert {c.context for c in lineup(["base"], [], 30, [1], False)} == {1500}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,16 @@ def test_everyone_takes_part_once() -> None:
 def test_bad_flags(flag: str, value: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         bench.plan(**{**FLAGS, flag: value})
+
+
+def test_with_avx_512_two_take_part_again_without_it() -> None:
+    more = set(lineup(["base"], PEERS, 30, [1], True)) - set(lineup(["base"], PEERS, 30, [1], False))
+    assert {(c.engine, c.format, c.packing) for c in more} == {
+        (OURS, "t158-avx2", "t158"),
+        (CTRANSLATE2, "int8-avx2", "int8"),
+    }
+    assert {bench.environment(c)["MKL_ENABLE_INSTRUCTIONS"] for c in more} == {"AVX2"}
+    assert "MKL_ENABLE_INSTRUCTIONS" not in bench.environment(Contestant(CTRANSLATE2, "base", "int8", 1500, 1))
 
 
 def test_flags() -> None:
@@ -136,7 +146,7 @@ def cost(contestant: Contestant, round: int) -> dict[str, Any]:
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    everyone = lineup(["tiny.en", "base", "small"], PEERS, 9, [1, 4])
+    everyone = lineup(["tiny.en", "base", "small"], PEERS, 9, [1, 4], False)
     store = Store(tmp_path, SETTING, fresh=False)
     for round in range(2):
         for contestant in everyone:
@@ -176,7 +186,7 @@ def test_a_missed_target_says_by_how_much() -> None:
 
 
 def test_what_was_not_measured_is_said_so(tmp_path: Path) -> None:
-    everyone = lineup(["tiny.en"], [], 9, [1])
+    everyone = lineup(["tiny.en"], [], 9, [1], False)
     store = Store(tmp_path, SETTING, fresh=False)
     for contestant in everyone:
         store.add(contestant.key, 0, result=cost(contestant, 0))
@@ -252,7 +262,7 @@ def loop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[
 
     def go(rounds: int = 2, stop_after: int = 10**9) -> list[tuple[str, int]]:
         plan = bench.plan(**{**FLAGS, "models": "tiny.en", "repeat": str(rounds), "out": str(tmp_path)})
-        everyone = lineup(plan.models, plan.peers, plan.seconds, plan.threads)
+        everyone = lineup(plan.models, plan.peers, plan.seconds, plan.threads, False)
         seen: list[str] = []
 
         def run_one(contestant: Contestant, *_: object) -> dict[str, Any]:
@@ -282,7 +292,7 @@ def test_all_take_turns(loop: Callable[..., list[tuple[str, int]]]) -> None:
 
 def test_an_interrupted_run_goes_on(loop: Callable[..., list[tuple[str, int]]]) -> None:
     whole = len(loop(rounds=1, stop_after=5)) + len(loop(rounds=1))
-    assert whole == len(lineup(["tiny.en"], PEERS, 9, [1]))
+    assert whole == len(lineup(["tiny.en"], PEERS, 9, [1], False))
     assert loop(rounds=1) == []
 
 

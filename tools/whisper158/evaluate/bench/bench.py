@@ -24,7 +24,7 @@ from whisper158.build import runtime
 from whisper158.console import console, say
 from whisper158.errors import die
 from whisper158.evaluate.bench import machine, peer_files, plot, table
-from whisper158.evaluate.bench.lineup import CTRANSLATE2, OURS, PEERS, Contestant, checkpoint, lineup
+from whisper158.evaluate.bench.lineup import AVX2, CTRANSLATE2, OURS, PEERS, Contestant, checkpoint, lineup
 from whisper158.evaluate.bench.machine import Noise, Reading
 from whisper158.evaluate.bench.results import Results, collect
 from whisper158.evaluate.bench.store import Store
@@ -91,12 +91,13 @@ def bench(plan: Plan) -> None:
     """Measures what is not measured yet, then shows, writes and draws the results."""
     needs.python("bench")
     program = runtime.program()
-    everyone = lineup(plan.models, plan.peers, plan.seconds, plan.threads)
+    described = machine.describe()
+    everyone = lineup(plan.models, plan.peers, plan.seconds, plan.threads, "avx512f" in described["features"])
     files = {contestant.key: model_file(contestant) for contestant in everyone}
     store = Store(plan.out, setting(plan, program), plan.fresh)
     audio = write_audio(plan.out / "audio.wav", plan.seconds)
     noises = measure(plan, everyone, files, audio, program, store)
-    results = collect(everyone, store, plan.rounds, machine.describe(), machine.verdict(noises), setting(plan, program))
+    results = collect(everyone, store, plan.rounds, described, machine.verdict(noises), setting(plan, program))
     publish(results, plan.out)
 
 
@@ -115,7 +116,7 @@ def setting(plan: Plan, program: Path) -> dict[str, Any]:
 
 def model_file(contestant: Contestant) -> Path:
     if contestant.engine == OURS:
-        return models.ensure(f"{contestant.checkpoint}-{contestant.format}")
+        return models.ensure(f"{contestant.checkpoint}-{contestant.packing}")
     if contestant.engine == CTRANSLATE2:
         return peer_files.ctranslate2(contestant.checkpoint)
     return peer_files.whispercpp(contestant.checkpoint, contestant.format)
@@ -170,13 +171,19 @@ def run_one(contestant: Contestant, file: Path, audio: Path, tokens: int, progra
         flags = ("--input", "--audio-context", "--tokens", "--threads", "--repeat")
         values = (str(audio), *numbers)
         options = [f"{flag}={value}" for flag, value in zip(flags, values, strict=True)]
+        options += ["--kernels=avx2"] if contestant.format.endswith(AVX2) else []
         told: dict[str, Any] = json.loads(run([program, "bench", "--json", *options, file]))
         return told
     module = "run_ctranslate2" if contestant.engine == CTRANSLATE2 else "run_whispercpp"
     command = [sys.executable, "-m", f"{__package__}.{module}", str(file), str(audio), *numbers]
-    # The second has CTranslate2 say which code it chose.
-    told = json.loads(run(command, env={"OMP_NUM_THREADS": str(contestant.threads), "CT2_VERBOSE": "1"}))
+    told = json.loads(run(command, env=environment(contestant)))
     return told
+
+
+def environment(contestant: Contestant) -> dict[str, str]:
+    """CTranslate2 says which code it chose, and has Intel's MKL multiply, which can be told what to keep to."""
+    names = {"OMP_NUM_THREADS": str(contestant.threads), "CT2_VERBOSE": "1"}
+    return {**names, "MKL_ENABLE_INSTRUCTIONS": "AVX2"} if contestant.format.endswith(AVX2) else names
 
 
 def publish(results: Results, out: Path) -> None:

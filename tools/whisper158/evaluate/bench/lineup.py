@@ -16,6 +16,9 @@ OURS, WHISPERCPP, CTRANSLATE2 = "whisper158", "whisper.cpp", "faster-whisper"
 REFERENCE = "t158"
 OUR_FORMATS = (REFERENCE, "q8")
 PEERS = (*KINDS, "int8")
+# Ours and CTranslate2 have code for AVX-512, which whisper.cpp's package is not built for. Where the processor has it,
+# both take part a second time, kept to AVX2.
+AVX2 = "-avx2"
 
 FULL = 1500  # frames
 FRAMES_PER_SECOND = 50
@@ -34,6 +37,11 @@ class Contestant:
     @property
     def checkpoint(self) -> str:
         return checkpoint(self.model)
+
+    @property
+    def packing(self) -> str:
+        """The format, without what the code is kept to."""
+        return self.format.removesuffix(AVX2)
 
     @property
     def key(self) -> str:
@@ -58,15 +66,22 @@ def fitted(seconds: float) -> int:
     return min(FULL, TILE * math.ceil(seconds * FRAMES_PER_SECOND / TILE))
 
 
-def lineup(models: Sequence[str], peers: Sequence[str], seconds: float, threads: Sequence[int]) -> list[Contestant]:
-    """The first number of threads is the one at which all are compared; at the others only ours are measured."""
+def lineup(
+    models: Sequence[str], peers: Sequence[str], seconds: float, threads: Sequence[int], wide: bool
+) -> list[Contestant]:
+    """The first number of threads is the one at which all are compared; at the others only ours are measured.
+
+    `wide` says whether the processor has AVX-512.
+    """
     everyone = []
+    ours = (*OUR_FORMATS, f"{REFERENCE}{AVX2}") if wide else OUR_FORMATS
+    theirs = (*peers, f"int8{AVX2}") if wide and "int8" in peers else peers
     for model in models:
         for context in dict.fromkeys((FULL, fitted(seconds))):
-            everyone += [Contestant(OURS, model, form, context, threads[0]) for form in OUR_FORMATS]
+            everyone += [Contestant(OURS, model, form, context, threads[0]) for form in ours]
             everyone += [
-                Contestant(CTRANSLATE2 if peer == "int8" else WHISPERCPP, model, peer, context, threads[0])
-                for peer in peers
+                Contestant(WHISPERCPP if peer in KINDS else CTRANSLATE2, model, peer, context, threads[0])
+                for peer in theirs
             ]
         everyone += [Contestant(OURS, model, REFERENCE, FULL, more) for more in threads[1:]]
     return everyone

@@ -7,11 +7,21 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
-from whisper158.evaluate.bench.lineup import CTRANSLATE2, FULL, OURS, REFERENCE, WHISPERCPP, Contestant, fitted
+from whisper158.evaluate.bench.lineup import (
+    AVX2,
+    CTRANSLATE2,
+    FULL,
+    OURS,
+    REFERENCE,
+    WHISPERCPP,
+    Contestant,
+    fitted,
+)
 from whisper158.evaluate.bench.stopwatch import STAGES
 from whisper158.evaluate.bench.store import Store
 
 Clock = Literal["cpu", "wall"]
+CLOCKS: tuple[Clock, ...] = ("cpu", "wall")
 FIGURES = (*STAGES, "token", "total")
 
 
@@ -127,18 +137,18 @@ def collect(
 
 def entry_of(contestant: Contestant, store: Store, rounds: int, tokens: int) -> Entry:
     done = [line["result"] for round in range(rounds) if (line := store.get(contestant.key, round))]
-    seconds = {clock: figures([result["stages"] for result in done], clock, tokens) for clock in ("cpu", "wall")}
+    seconds = {clock: figures([result["stages"] for result in done], clock, tokens) for clock in CLOCKS}
     last = done[-1]
     return Entry(
         contestant,
-        seconds,  # type: ignore[arg-type]  # the keys are of type Clock
+        seconds,
         peak_rss=max(result["memory"]["peak_rss"] for result in done),
         base_rss=max(result["memory"].get("base_rss", 0) for result in done),
         about=last.get("about") or {"version": last["version"], "kernels": last["kernels"]},
     )
 
 
-def figures(runs: Sequence[Mapping[str, Any]], clock: str, tokens: int) -> dict[str, tuple[float, ...]]:
+def figures(runs: Sequence[Mapping[str, Any]], clock: Clock, tokens: int) -> dict[str, tuple[float, ...]]:
     """Seconds by stage, of one token, and of a transcription, each with a value for each run."""
     stages = {stage: tuple(run[stage]["min"][clock] for run in runs) for stage in STAGES}
     total = tuple(map(sum, zip(*stages.values(), strict=True)))
@@ -203,6 +213,10 @@ def targets(entries: Sequence[Entry], seconds: float) -> list[Target]:
     ]
     for model in ("base", *(model for model in models_of(entries) if model.startswith("tiny"))):
         note = "its encode() leaves out the decoder's keys and values, ours has them"
+        own = find(entries, OURS, model, f"{REFERENCE}{AVX2}", FULL)
+        peer = find(entries, CTRANSLATE2, model, f"int8{AVX2}", FULL)
+        if own and peer:
+            note += f"; both kept to AVX2, {ratio(peer, own, 'encode').median:.2f} x"
         rows.append(
             faster(f"{model}, encode vs CTranslate2 int8", (1, 2), ours(model), theirs(model, "int8"), "encode", note)
         )

@@ -82,31 +82,23 @@ void bench_print(const Findings *f) {
     print_memory("RSS at end", f->memory.rss, "VmRSS");
 }
 
-/* Takes over `value`. */
-static void put(struct json_object *object, const char *key, struct json_object *value) {
-    if (object)
-        (void)json_object_object_add(object, key, value);
-    else
-        (void)json_object_put(value);
-}
-
 static void put_number(struct json_object *object, const char *key, uint64_t value) {
-    put(object, key, json_object_new_int64((int64_t)value));
+    json_put(object, key, json_object_new_int64((int64_t)value));
 }
 
 static struct json_object *seconds_object(const Seconds *seconds) {
     struct json_object *const object = json_object_new_object();
 
-    put(object, "cpu", json_number(seconds->cpu, "%.6f"));
-    put(object, "wall", json_number(seconds->wall, "%.6f"));
+    json_put(object, "cpu", json_number(seconds->cpu, "%.6f"));
+    json_put(object, "wall", json_number(seconds->wall, "%.6f"));
     return object;
 }
 
 static struct json_object *spread_object(const Spread *spread) {
     struct json_object *const object = json_object_new_object();
 
-    put(object, "min", seconds_object(&spread->min));
-    put(object, "median", seconds_object(&spread->median));
+    json_put(object, "min", seconds_object(&spread->min));
+    json_put(object, "median", seconds_object(&spread->median));
     return object;
 }
 
@@ -114,16 +106,16 @@ static struct json_object *stages_object(const Findings *f) {
     struct json_object *const object = json_object_new_object();
 
     for (Stage stage = 0; stage < N_STAGES; stage++)
-        put(object, stage_keys[stage], spread_object(&f->stages[stage]));
+        json_put(object, stage_keys[stage], spread_object(&f->stages[stage]));
     return object;
 }
 
 static struct json_object *memory_object(const Memory *memory) {
     struct json_object *const object = json_object_new_object();
 
-    put(object, "peak_rss", memory->peak_rss ? json_object_new_int64((int64_t)memory->peak_rss) : NULL);
-    put(object, "rss", memory->rss ? json_object_new_int64((int64_t)memory->rss) : NULL);
-    put(object, "source", json_object_new_string("VmHWM and VmRSS of /proc/self/status"));
+    json_put(object, "peak_rss", memory->peak_rss ? json_object_new_int64((int64_t)memory->peak_rss) : NULL);
+    json_put(object, "rss", memory->rss ? json_object_new_int64((int64_t)memory->rss) : NULL);
+    json_put(object, "source", json_object_new_string("VmHWM and VmRSS of /proc/self/status"));
     return object;
 }
 
@@ -139,8 +131,8 @@ static struct json_object *model_object(const Findings *f) {
     whisper158_model_info info;
 
     whisper158_model_get_info(f->model, &info);
-    put(object, "name", provenance_value(f->model, "name"));
-    put(object, "format", provenance_value(f->model, "format"));
+    json_put(object, "name", provenance_value(f->model, "name"));
+    json_put(object, "format", provenance_value(f->model, "format"));
     put_number(object, "file_size", info.file_size);
     return object;
 }
@@ -157,21 +149,21 @@ int bench_print_json(const Findings *f) {
 
     if (!object)
         return -ENOMEM;
-    put(object, "version", json_object_new_string(whisper158_version()));
-    put(object, "model", model_object(f));
-    put(object, "kernels", json_object_new_string(f->kernels));
-    put(object, "threads", f->threads ? json_object_new_int64(f->threads) : NULL);
-    put(object, "tuned", json_object_new_boolean(f->tuned));
-    put(object, "seconds", json_number(f->seconds, "%.3f"));
+    json_put(object, "version", json_object_new_string(whisper158_version()));
+    json_put(object, "model", model_object(f));
+    json_put(object, "kernels", json_object_new_string(f->kernels));
+    json_put(object, "threads", f->threads ? json_object_new_int64(f->threads) : NULL);
+    json_put(object, "tuned", json_object_new_boolean(f->tuned));
+    json_put(object, "seconds", json_number(f->seconds, "%.3f"));
     put_number(object, "audio_context", f->job.frames);
     put_number(object, "prompt", f->job.prompt);
     put_number(object, "tokens", f->job.tokens);
     put_number(object, "repeat", f->job.repeats);
-    put(object, "load", seconds_object(&f->load));
-    put(object, "stages", stages_object(f));
-    put(object, "ms_per_token", seconds_object(&per_token));
-    put(object, "total", seconds_object(&sum));
-    put(object, "rtf", seconds_object(&rtf));
-    put(object, "memory", memory_object(&f->memory));
+    json_put(object, "load", seconds_object(&f->load));
+    json_put(object, "stages", stages_object(f));
+    json_put(object, "ms_per_token", seconds_object(&per_token));
+    json_put(object, "total", seconds_object(&sum));
+    json_put(object, "rtf", seconds_object(&rtf));
+    json_put(object, "memory", memory_object(&f->memory));
     return json_print(stdout, object);
 }

@@ -16,7 +16,7 @@ int command_tune(int argc, char **argv);
 /* Prints a help text to standard output. Returns the exit status. */
 int print_help(const char *text);
 
-/* The model that `path` names; NULL stands for $WHISPER158_MODEL, or where that is not set for the one that is installed. */
+/* The model that `path` names. NULL stands for $WHISPER158_MODEL, where that is not set for the one that is installed. */
 const char *find_model_path(const char *path);
 
 /* Opens it. Returns as whisper158_model_open; the sentence tells where it looked. */

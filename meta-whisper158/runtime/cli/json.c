@@ -64,6 +64,13 @@ struct json_object *json_number(double value, const char *format) {
     return object;
 }
 
+void json_put(struct json_object *object, const char *key, struct json_object *value) {
+    if (object)
+        (void)json_object_object_add(object, key, value);
+    else
+        (void)json_object_put(value);
+}
+
 int json_print(FILE *stream, struct json_object *object) {
     const char *const text =
         json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);

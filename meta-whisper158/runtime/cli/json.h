@@ -18,6 +18,9 @@ struct json_object *json_text(const char *bytes, size_t length);
 /* A number as printf prints it with `format` (static storage), or null if it is not finite. */
 struct json_object *json_number(double value, const char *format);
 
+/* Adds `value` to the object, or releases it where either could not be made. */
+void json_put(struct json_object *object, const char *key, struct json_object *value);
+
 /* Prints the object on one line and releases it. Returns 0 or -ENOMEM; errors of the stream stay with the stream. */
 int json_print(FILE *stream, struct json_object *object);
 

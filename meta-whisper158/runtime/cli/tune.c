@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * whisper158 tune: measures which kernels, packings and numbers of threads are fastest for a model on this machine, keeps
- * what it found where the other commands look for it, and rewrites the model in the packings that won.
+ * whisper158 tune: measures which kernels, packings and numbers of threads are fastest for a model on this machine,
+ * keeps what it found where the other commands look for it, and rewrites the model in the packings that won.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -352,7 +352,7 @@ static int run(const Options *o) {
     if (o->cache || usual)
         status = tune_model(model, o, o->cache ? o->cache : usual);
     else
-        status = report_usage("tune", "there is no place to keep the answer in, for HOME is not set; give --cache FILE");
+        status = report_usage("tune", "there is no place to keep the answer in, as HOME is not set; give --cache FILE");
     free(usual);
     (void)whisper158_model_close(model);
     return status;

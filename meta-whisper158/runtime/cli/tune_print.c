@@ -50,7 +50,8 @@ void tune_print(const whisper158_tuning *tuning, const char *file, bool is_new) 
     whisper158_tuned_layer layer;
 
     (void)printf("%s %s\n", is_new ? "Measured now, kept in" : "Measured before, read from", file);
-    (void)printf("Machine %s; kernels %s\n\n", whisper158_tuning_get_machine(tuning), whisper158_tuning_get_kernels(tuning));
+    (void)printf("Machine %s; kernels %s\n\n", whisper158_tuning_get_machine(tuning),
+                 whisper158_tuning_get_kernels(tuning));
     (void)printf("  %-8s %8s %12s %8s\n", "stage", "threads", "milliseconds", "runs");
     print_threads(tuning, WHISPER158_TUNED_ENCODE);
     print_threads(tuning, WHISPER158_TUNED_DECODE);
@@ -60,16 +61,8 @@ void tune_print(const whisper158_tuning *tuning, const char *file, bool is_new) 
 
 /* ------------------------------------------------------------------------------------------------------------ JSON */
 
-/* Takes over `value`. */
-static void put(struct json_object *object, const char *key, struct json_object *value) {
-    if (object)
-        (void)json_object_object_add(object, key, value);
-    else
-        (void)json_object_put(value);
-}
-
 static void put_number(struct json_object *object, const char *key, uint32_t value) {
-    put(object, key, json_object_new_int64(value));
+    json_put(object, key, json_object_new_int64(value));
 }
 
 static void append(struct json_object *array, struct json_object *value) {
@@ -87,9 +80,9 @@ static struct json_object *threads_array(const whisper158_tuning *tuning, whispe
         struct json_object *const object = json_object_new_object();
 
         put_number(object, "threads", threads.threads);
-        put(object, "seconds", json_number(threads.seconds, "%.6f"));
+        json_put(object, "seconds", json_number(threads.seconds, "%.6f"));
         put_number(object, "runs", threads.runs);
-        put(object, "used", json_object_new_boolean(threads.chosen));
+        json_put(object, "used", json_object_new_boolean(threads.chosen));
         append(array, object);
     }
     return array;
@@ -102,13 +95,13 @@ static struct json_object *candidates_array(const whisper158_tuning *tuning, uin
     for (uint32_t i = 0; whisper158_tuning_get_candidate(tuning, layer, i, &c) >= 0; i++) {
         struct json_object *const object = json_object_new_object();
 
-        put(object, "packing", json_object_new_string(c.packing));
-        put(object, "kernel", json_object_new_string(c.variant));
-        put(object, "gmacs", json_number(c.gmacs, "%.6f"));
+        json_put(object, "packing", json_object_new_string(c.packing));
+        json_put(object, "kernel", json_object_new_string(c.variant));
+        json_put(object, "gmacs", json_number(c.gmacs, "%.6f"));
         put_number(object, "runs", c.runs);
-        put(object, "chosen", json_object_new_boolean(c.chosen));
-        put(object, "used", json_object_new_boolean(c.chosen && strcmp(c.packing, packing) == 0));
-        put(object, "winner", json_object_new_boolean(c.fastest));
+        json_put(object, "chosen", json_object_new_boolean(c.chosen));
+        json_put(object, "used", json_object_new_boolean(c.chosen && strcmp(c.packing, packing) == 0));
+        json_put(object, "winner", json_object_new_boolean(c.fastest));
         append(array, object);
     }
     return array;
@@ -121,14 +114,14 @@ static struct json_object *layers_array(const whisper158_tuning *tuning) {
     for (uint32_t i = 0; whisper158_tuning_get_layer(tuning, i, &layer) >= 0; i++) {
         struct json_object *const object = json_object_new_object();
 
-        put(object, "operation", json_object_new_string(layer.operation));
+        json_put(object, "operation", json_object_new_string(layer.operation));
         put_number(object, "rows", layer.rows);
         put_number(object, "channels", layer.channels);
         put_number(object, "group", layer.group);
         put_number(object, "matrices", layer.matrices);
-        put(object, "packing", json_object_new_string(layer.packing));
-        put(object, "share", json_number(layer.share, "%.4f"));
-        put(object, "candidates", candidates_array(tuning, i, layer.packing));
+        json_put(object, "packing", json_object_new_string(layer.packing));
+        json_put(object, "share", json_number(layer.share, "%.4f"));
+        json_put(object, "candidates", candidates_array(tuning, i, layer.packing));
         append(array, object);
     }
     return array;
@@ -139,13 +132,13 @@ int tune_print_json(const whisper158_tuning *tuning, const char *file, bool is_n
 
     if (!object)
         return -ENOMEM;
-    put(object, "version", json_object_new_string(whisper158_version()));
-    put(object, "file", json_text(file, strlen(file)));
-    put(object, "measured_now", json_object_new_boolean(is_new));
-    put(object, "machine", json_object_new_string(whisper158_tuning_get_machine(tuning)));
-    put(object, "kernels", json_object_new_string(whisper158_tuning_get_kernels(tuning)));
-    put(object, "encode", threads_array(tuning, WHISPER158_TUNED_ENCODE));
-    put(object, "decode", threads_array(tuning, WHISPER158_TUNED_DECODE));
-    put(object, "layers", layers_array(tuning));
+    json_put(object, "version", json_object_new_string(whisper158_version()));
+    json_put(object, "file", json_text(file, strlen(file)));
+    json_put(object, "measured_now", json_object_new_boolean(is_new));
+    json_put(object, "machine", json_object_new_string(whisper158_tuning_get_machine(tuning)));
+    json_put(object, "kernels", json_object_new_string(whisper158_tuning_get_kernels(tuning)));
+    json_put(object, "encode", threads_array(tuning, WHISPER158_TUNED_ENCODE));
+    json_put(object, "decode", threads_array(tuning, WHISPER158_TUNED_DECODE));
+    json_put(object, "layers", layers_array(tuning));
     return json_print(stdout, object);
 }

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader of tunings under hostile text, with the golden model and a machine that does not exist. Kernels differ from
- * processor to processor, and inputs should not, so an input is a list of edits to the text that would be right here,
- * which then gets a right checksum; or, where it begins with '!', it is the text. What is accepted must be a tuning that a
- * context takes, and that is written as it was read.
+ * The reader of tunings under hostile text, with the golden model and a machine that does not exist. Kernels differ
+ * from processor to processor, and inputs should not, so an input is a list of edits to the text that would be right
+ * here, which then gets a right checksum; or, where it begins with '!', it is the text. What is accepted must be a
+ * tuning that a context takes, and that is written as it was read.
  */
 #include "tuning.h"
 

@@ -34,6 +34,8 @@
  *     -ENOMEM     memory could not be had
  *     -EDOM       the model's numbers overflowed: the weights cannot be right
  *     -ECANCELED  a callback asked to stop
+ *     -ESTALE     a tuning was not measured with this model, machine and version
+ *     -EFBIG      a tuning is larger than any can be
  *     others      as open(2), fstat(2) and mmap(2) give them
  *
  * Units. Samples are floats in [-1, 1] at 16000 Hz, one channel. A *frame* is one step of the encoder, 20 ms; 1500 of
@@ -142,8 +144,8 @@ WHISPER158_API int whisper158_model_get_token(const whisper158_model *model, uin
 /* -------------------------------------------------------------------------------------------------------- context */
 
 typedef struct whisper158_context_options {
-    uint32_t threads;    /* 0: as the tuning says, without one one for each online processor, at most 4. Results are the
-                            same for any number */
+    uint32_t threads;    /* 0: as the tuning says; without one, one for each online processor, at most 4. Results are
+                            the same for any number */
     const char *kernels; /* NULL: the best for this processor; or the name of a set, see whisper158_kernels_name */
     bool keep_pages;     /* do not give memory back between the phases of a window (below): a little faster */
     const struct whisper158_tuning *tuning; /* of this model (below); copied. NULL: none. Of no effect on results, nor
@@ -326,10 +328,10 @@ WHISPER158_API int whisper158_decode_rewind(whisper158_context *context, size_t 
 
 /* --------------------------------------------------------------------------------------------------------- tuning */
 /*
- * There are several ways to multiply by a layer's weights: for each packing of ternary weights there are several kernels,
- * and any number of threads may share the work. All of them give the same bits; which one is fastest depends on the
- * processor and on the layer's shape. A *tuning* is what was measured about the layers of one model on one machine. A
- * context to which it is given takes what was fastest; without one it takes what is good nearly everywhere.
+ * There are several ways to multiply by a layer's weights: for each packing of ternary weights there are several
+ * kernels, and any number of threads may share the work. All of them give the same bits; which one is fastest depends
+ * on the processor and on the layer's shape. A *tuning* is what was measured about the layers of one model on one
+ * machine. A context to which it is given takes what was fastest; without one it takes what is good nearly everywhere.
  *
  * A tuning is kept as a short text. The library neither looks for one nor stores one; the program whisper158 does.
  */
@@ -343,8 +345,8 @@ typedef struct whisper158_tune_options {
 } whisper158_tune_options;
 
 /*
- * Measures, with this processor's best kernels (whisper158_kernels_name) and this many more bytes of memory than a context:
- * those of the model's ternary weights, three times, though of no shape more than 4 MiB each time.
+ * Measures with this processor's best kernels (whisper158_kernels_name). Besides a context this takes memory for copies
+ * of the model's ternary weights in three packings, of each shape and use at most 4 MiB (or one matrix) in each.
  */
 WHISPER158_API int whisper158_tune(whisper158_tuning **out, const whisper158_model *model,
                                    const whisper158_tune_options *options, whisper158_error *error);
@@ -353,15 +355,15 @@ WHISPER158_API int whisper158_tune(whisper158_tuning **out, const whisper158_mod
 WHISPER158_API whisper158_tuning *whisper158_tuning_free(whisper158_tuning *tuning);
 
 /*
- * Writes the text form, at most `room` bytes of it. Returns its length, for which there must be one byte more of room, so
- * whisper158_tuning_write(tuning, NULL, 0) + 1 is what it takes.
+ * Writes the text form, at most `room` bytes of it. Returns its length, for which there must be one byte more of room,
+ * so whisper158_tuning_write(tuning, NULL, 0) + 1 is what it takes.
  */
 WHISPER158_API size_t whisper158_tuning_write(const whisper158_tuning *tuning, char *text, size_t room);
 
 /*
  * The tuning that `text`, any bytes, is the text form of. -EBADMSG when it is damaged, -EFBIG when it is beyond reason,
- * -ESTALE when it is about another model, was measured on another kind of machine or by another version of this library.
- * The sentence begins with "it" or with "line".
+ * -ESTALE when it is about another model, was measured on another kind of machine or by another version of this
+ * library. The sentence begins with "it" or with "line".
  */
 WHISPER158_API int whisper158_tuning_read(whisper158_tuning **out, const whisper158_model *model, const char *text,
                                           size_t size, whisper158_error *error);
@@ -419,9 +421,9 @@ typedef struct whisper158_retargeted {
 } whisper158_retargeted;
 
 /*
- * Writes the model's blob again, from its first byte to its last, with each ternary matrix in the packing that was fastest
- * for its shape and use. Weights and everything else stay what they are, and so do all results. `out` may be NULL.
- * Returns 0, what `write` returned (then *error is not touched), -ENOMEM, or -EINVAL for another model's tuning.
+ * Writes the model's blob again, from its first byte to its last, with each ternary matrix in the packing that was
+ * fastest for its shape and use. Weights and everything else stay what they are, and so do all results. `out` may be
+ * NULL. Returns 0, what `write` returned (then *error is not touched), -ENOMEM, or -EINVAL for another model's tuning.
  */
 WHISPER158_API int whisper158_retarget(const whisper158_model *model, const whisper158_tuning *tuning,
                                        whisper158_write_fn write, void *user, whisper158_retargeted *out,

@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What kind of machine this is: a line to compare, so that times measured on one machine are not believed on another.
- * It names the processor for the reader, and for the comparison has a hash of what Linux says of every processor (maker,
- * model, revision, features), their number, and the sizes of the caches. Clock rates, which change by themselves, are
- * left out.
+ * It names the processor for the reader, and for the comparison has a hash of what Linux says of every processor
+ * (maker, model, revision, features), their number, and the sizes of the caches. Clock rates, which change by
+ * themselves, are left out.
  */
 #include "machine.h"
 

@@ -3,17 +3,17 @@
 /*
  * The tuner: measures on this machine which way to multiply is fastest for each shape that a model's layers have.
  *
- * What is measured is what will run: the model's own codes, repacked where a candidate wants another packing; eight tiles
- * of frames at a time as in the encoder, or one token's vector; all threads at work at once, each on its part, so that
- * they quarrel about caches and memory as they will; and one matrix after the other, so that weights come from as far
- * away as they will.
+ * What is measured is what will run: the model's own codes, repacked where a candidate wants another packing; eight
+ * tiles of frames at a time as in the encoder, or one token's vector; all threads at work at once, each on its part, so
+ * that they quarrel about caches and memory as they will; and one matrix after the other, so that weights come from as
+ * far away as they will.
  *
  * How time is spent is successive halving (Karnin, Koren, Somekh 2013): first every candidate gets one short run, from
- * which each shape's part of the whole cost is known. Then there are rounds of equal length in which each shape gets time
- * in proportion to its part, and its candidates take turns; after each round the slower half drops out, so that those who
- * are left get twice as much in the next. The fastest in the blob's own packing never drops out, because it is needed
- * even where the blob is not rewritten; nor does the fastest in another packing while it has a chance; nor what would be
- * taken without a tuning, because all must be compared with it.
+ * which each shape's part of the whole cost is known. Then there are rounds of equal length in which each shape gets
+ * time in proportion to its part, and its candidates take turns; after each round the slower half drops out, so that
+ * those who are left get twice as much in the next. The fastest in the blob's own packing never drops out, because it
+ * is needed even where the blob is not rewritten; nor does the fastest in another packing while it has a chance; nor
+ * what would be taken without a tuning, because all must be compared with it.
  *
  * Other programs may be at work. So candidates take turns within milliseconds and whatever slows the machine down meets
  * all of them; the time of a candidate is the least of all its runs; it is processor time, which does not pass while
@@ -35,7 +35,7 @@
 #define DEFAULT_SECONDS 60
 #define KERNELS_PART 0.7       /* of the time; the rest is for numbers of threads */
 #define RUN_SECONDS 1e-3       /* of processor time, that one run takes at least */
-#define ROTATION_BYTES 4194304 /* of a shape's matrices that take turns, in packing t2: more than small processors cache */
+#define ROTATION_BYTES 4194304 /* of a shape's matrices in packing t2 that take turns: more than a small cache holds */
 #define HOPELESS 1.5           /* times as slow as the fastest */
 #define TOKENS 8u              /* of one run of the decoder */
 

@@ -121,7 +121,8 @@ void tuning_init(whisper158_tuning *t, const whisper158_model *model, const Mach
     const Blob *blob = &model->blob;
     Kernels k;
 
-    *t = (whisper158_tuning){.machine = *machine, .model = whisper158_model_get_id(model), .frames = model->info.n_audio_ctx};
+    *t = (whisper158_tuning){
+        .machine = *machine, .model = whisper158_model_get_id(model), .frames = model->info.n_audio_ctx};
     for (uint32_t i = 0; kernels_init(&k, i) == 0; i++)
         t->kernels = k;
     for (uint32_t i = 0; model->info.activation_bits == 8 && i < blob->n_sections; i++)

@@ -56,7 +56,8 @@ struct whisper158_tuning {
     ThreadCounts encode, decode;
 };
 
-/* The kinds of layers of a model and all candidates of this processor's best kernels for them, with nothing measured. */
+/* The kinds of layers of a model and all candidates of this processor's best kernels for them, with nothing measured.
+ * */
 void tuning_init(whisper158_tuning *tuning, const whisper158_model *model, const Machine *machine);
 
 /* The kind that a section of the tuning's model belongs to; NULL where there is nothing to choose. */

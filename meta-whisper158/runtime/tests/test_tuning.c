@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tunings on the golden file, whose path is the argument: what is measured can be written and read, any damage is
- * noticed, choices follow from the numbers and reach the kernels, no choice changes a bit of a result, and a blob that was
- * rewritten is the same model.
+ * noticed, choices follow from the numbers and reach the kernels, no choice changes a bit of a result, and a blob that
+ * was rewritten is the same model.
  */
 #undef NDEBUG
 #include "tuning.h"
@@ -208,7 +208,8 @@ static void check_choices(void) {
         for (uint32_t i = 0; i < t.n_layers; i++) {
             const TunedLayer *layer = &t.layers[i];
             const Candidate *c = &layer->candidates[fast % layer->n_candidates];
-            const Matrix w = {.format = c->format, .rows = layer->rows, .channels = layer->channels, .group = layer->group};
+            const Matrix w = {
+                .format = c->format, .rows = layer->rows, .channels = layer->channels, .group = layer->group};
 
             assert(tuning_fastest(layer, &t.kernels, MATRIX_FORMATS) == c);
             assert(tuning_fastest(layer, &t.kernels, c->format) == c);
@@ -270,15 +271,17 @@ static uint64_t results(const whisper158_model *of, const whisper158_context_opt
 static void check_results(void) {
     const uint64_t expected = results(model, &(whisper158_context_options){.threads = 1});
     static whisper158_tuning t;
+    whisper158_context_options options = {.tuning = &t};
+    whisper158_context *context;
 
     for (uint32_t fast = 0; fast < MAX_CANDIDATES; fast++) {
         invent(&t, fast);
-        assert(results(model, &(whisper158_context_options){.tuning = &t}) == expected);
+        assert(results(model, &options) == expected);
     }
-    assert(results(model, &(whisper158_context_options){.threads = 3, .tuning = &t}) == expected);
+    options.threads = 3;
+    assert(results(model, &options) == expected);
     t.model++;
-    assert(whisper158_context_new(&(whisper158_context *){NULL}, model, &(whisper158_context_options){.tuning = &t}, NULL) ==
-           -EINVAL);
+    assert(whisper158_context_new(&context, model, &options, NULL) == -EINVAL);
 }
 
 /* ------------------------------------------------------------------------------------------------------- packings */
@@ -409,7 +412,8 @@ static void check_measuring(void) {
         assert(whisper158_tune(&t, model, &options, &error) == -ECANCELED && !t);
     }
     options.threads = WHISPER158_MAX_THREADS + 1;
-    assert(whisper158_tune(&t, model, &options, &error) == -EINVAL && whisper158_tune(NULL, model, NULL, NULL) == -EINVAL);
+    assert(whisper158_tune(&t, model, &options, &error) == -EINVAL);
+    assert(whisper158_tune(NULL, model, NULL, NULL) == -EINVAL);
 }
 
 int main(int argc, char *argv[]) {

@@ -38,8 +38,8 @@ def said(program: Path, model: Path, frames: int, tokens: int, threads: int) -> 
     return memory
 
 
-def peak(program: Path, model: Path, frames: int, tokens: int, threads: int) -> int:
-    what = [f"--audio-context={frames}", "--seconds=9", f"--tokens={tokens}", f"--threads={threads}"]
+def peak(program: Path, model: Path, frames: int, tokens: int, threads: int, *options: str) -> int:
+    what = [f"--audio-context={frames}", "--seconds=9", f"--tokens={tokens}", f"--threads={threads}", *options]
     return int(ask(program, "bench", "--json", "--repeat=2", *what, model)["memory"]["peak_rss"])
 
 
@@ -53,6 +53,13 @@ def test_what_is_said_is_what_is_used(
     assert peak(whisper158_binary, made_up, frames, tokens, threads) == pytest.approx(
         expected, rel=TOLERANCE, abs=TOLERANCE_BYTES
     )
+
+
+def test_what_one_phase_leaves_behind_is_given_back(whisper158_binary: Path, made_up: Path) -> None:
+    """Else the encoder's weights would still be there when the decoder's are."""
+    encoder = ask(whisper158_binary, "info", "--json", made_up)["bytes"]["encoder"]
+    kept = peak(whisper158_binary, made_up, 464, 30, 1, "--keep-pages")
+    assert kept - peak(whisper158_binary, made_up, 464, 30, 1) > 0.8 * encoder
 
 
 def test_what_is_said_adds_up(whisper158_binary: Path, made_up: Path) -> None:

@@ -43,6 +43,7 @@ static const char help[] = "Usage: whisper158 bench [OPTION]... [MODEL]\n"
                            "      --cache FILE         what \"whisper158 tune\" found out; default: where that\n"
                            "                           keeps it\n"
                            "      --no-tuning          do without\n"
+                           "      --keep-pages         do not give memory back while it is not needed\n"
                            "      --json               print one JSON object\n"
                            "  -h, --help               print this text\n"
                            "\n"
@@ -66,6 +67,7 @@ enum {
     OPTION_KERNELS,
     OPTION_CACHE,
     OPTION_NO_TUNING,
+    OPTION_KEEP_PAGES,
     OPTION_JSON,
 };
 
@@ -79,6 +81,7 @@ static const struct option long_options[] = {
     {"kernels", required_argument, NULL, OPTION_KERNELS},
     {"cache", required_argument, NULL, OPTION_CACHE},
     {"no-tuning", no_argument, NULL, OPTION_NO_TUNING},
+    {"keep-pages", no_argument, NULL, OPTION_KEEP_PAGES},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -151,6 +154,9 @@ static int parse_option(Options *o, int option, const char *value) {
         return 0;
     case OPTION_NO_TUNING:
         o->tuning.none = true;
+        return 0;
+    case OPTION_KEEP_PAGES:
+        o->machine.keep_pages = true;
         return 0;
     case OPTION_JSON:
         o->json = true;

@@ -157,7 +157,8 @@ class Engine:
         audio_context: int = 0,
         condition_on_previous: bool = False,
     ) -> list[Segment]:
-        """timestamps: None leaves it to the library, which uses them where the audio is longer than a window."""
+        """timestamps: None leaves it to the library, which uses them where the audio is longer than a window.
+        audio_context: frames; 0 is whisper158.h's AUTO."""
         samples = np.ascontiguousarray(samples, np.float32)
         segments: list[Segment] = []
 

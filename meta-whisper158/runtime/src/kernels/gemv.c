@@ -16,6 +16,10 @@
 #define KERNELS_INIT VARIANT(kernels_init_gemv)
 #define ROWS 4u
 
+/* Of four rows. */
+typedef int32_t Int4 __attribute__((vector_size(16)));
+typedef float Float4 __attribute__((vector_size(16)));
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 
@@ -23,14 +27,14 @@
 #define EXACT_STEPS 64u /* 64 x 2 x 2 x 127 = 32512 */
 
 /* The sums of four registers. */
-static inline void sum4(__m256i a, __m256i b, __m256i c, __m256i d, int32_t out[ROWS]) {
+static inline Int4 sum4(__m256i a, __m256i b, __m256i c, __m256i d) {
     __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
 
-    _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)));
+    return (Int4)_mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
-/* dot[r] = digits of row r x q: `steps` of STEP channels, at most EXACT_STEPS. */
-static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps, int32_t dot[ROWS]) {
+/* Digits of four rows x q: `steps` of STEP channels, at most EXACT_STEPS. */
+static inline Int4 dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps) {
     const __m256i three = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
     __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
 
@@ -43,8 +47,8 @@ static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t st
         s2 = _mm256_add_epi16(s2, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b, 4), three), x));
         s3 = _mm256_add_epi16(s3, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b, 6), three), x));
     }
-    sum4(_mm256_madd_epi16(s0, ones), _mm256_madd_epi16(s1, ones), _mm256_madd_epi16(s2, ones),
-         _mm256_madd_epi16(s3, ones), dot);
+    return sum4(_mm256_madd_epi16(s0, ones), _mm256_madd_epi16(s1, ones), _mm256_madd_epi16(s2, ones),
+                _mm256_madd_epi16(s3, ones));
 }
 
 /* 16 numbers of 8 or 16 bits as 16 bits */
@@ -56,7 +60,7 @@ static inline __m256i load16_i16(const int16_t *p) {
 }
 
 #define DOT4(NAME, TYPE, LOAD)                                                                                         \
-    static inline void NAME(const int8_t *const row[ROWS], const TYPE *q, uint32_t steps, int32_t dot[ROWS]) {         \
+    static inline Int4 NAME(const int8_t *const row[ROWS], const TYPE *q, uint32_t steps) {                            \
         __m256i s[ROWS];                                                                                               \
                                                                                                                        \
         for (uint32_t r = 0; r < ROWS; r++)                                                                            \
@@ -67,7 +71,7 @@ static inline __m256i load16_i16(const int16_t *p) {
             for (uint32_t r = 0; r < ROWS; r++)                                                                        \
                 s[r] = _mm256_add_epi32(s[r], _mm256_madd_epi16(load16_i8(row[r] + i), x));                            \
         }                                                                                                              \
-        sum4(s[0], s[1], s[2], s[3], dot);                                                                             \
+        return sum4(s[0], s[1], s[2], s[3]);                                                                           \
     }
 DOT4(dot4_i8, int8_t, load16_i8)
 DOT4(dot4_i16, int16_t, load16_i16)
@@ -78,14 +82,18 @@ DOT4(dot4_i16, int16_t, load16_i16)
 #define STEP 16u
 #define EXACT_STEPS 64u /* 64 x 2 x 2 x 127 = 32512 */
 
+static inline Int4 sum4(const int32x4_t s[ROWS]) {
+    return (Int4)vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
+}
+
 static inline int16x8_t multiply_add(int16x8_t sum, uint8x16_t digits, int8x16_t x) {
     int8x16_t d = vreinterpretq_s8_u8(digits);
 
     return vmlal_high_s8(vmlal_s8(sum, vget_low_s8(d), vget_low_s8(x)), d, x);
 }
 
-/* dot[r] = digits of row r x q: `steps` of STEP channels, at most EXACT_STEPS. */
-static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps, int32_t dot[ROWS]) {
+/* Digits of four rows x q: `steps` of STEP channels, at most EXACT_STEPS. */
+static inline Int4 dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t steps) {
     const uint8x16_t three = vdupq_n_u8(3);
     int16x8_t s0 = vdupq_n_s16(0), s1 = s0, s2 = s0, s3 = s0;
 
@@ -98,17 +106,10 @@ static inline void dot_digits(const uint8_t *bytes, const int8_t *q, uint32_t st
         s2 = multiply_add(s2, vandq_u8(vshrq_n_u8(b, 4), three), x);
         s3 = multiply_add(s3, vshrq_n_u8(b, 6), x);
     }
-    dot[0] = vaddlvq_s16(s0);
-    dot[1] = vaddlvq_s16(s1);
-    dot[2] = vaddlvq_s16(s2);
-    dot[3] = vaddlvq_s16(s3);
+    return sum4((int32x4_t[]){vpaddlq_s16(s0), vpaddlq_s16(s1), vpaddlq_s16(s2), vpaddlq_s16(s3)});
 }
 
-static inline void sum4(const int32x4_t s[ROWS], int32_t dot[ROWS]) {
-    vst1q_s32(dot, vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3])));
-}
-
-static inline void dot4_i8(const int8_t *const row[ROWS], const int8_t *q, uint32_t steps, int32_t dot[ROWS]) {
+static inline Int4 dot4_i8(const int8_t *const row[ROWS], const int8_t *q, uint32_t steps) {
     int32x4_t s[ROWS];
 
     for (uint32_t r = 0; r < ROWS; r++)
@@ -123,10 +124,10 @@ static inline void dot4_i8(const int8_t *const row[ROWS], const int8_t *q, uint3
             s[r] = vpadalq_s16(s[r], vmlal_high_s8(vmull_s8(vget_low_s8(w), vget_low_s8(x)), w, x));
         }
     }
-    sum4(s, dot);
+    return sum4(s);
 }
 
-static inline void dot4_i16(const int8_t *const row[ROWS], const int16_t *q, uint32_t steps, int32_t dot[ROWS]) {
+static inline Int4 dot4_i16(const int8_t *const row[ROWS], const int16_t *q, uint32_t steps) {
     int32x4_t s[ROWS];
 
     for (uint32_t r = 0; r < ROWS; r++)
@@ -142,7 +143,7 @@ static inline void dot4_i16(const int8_t *const row[ROWS], const int16_t *q, uin
             s[r] = vmlal_high_s16(vmlal_s16(s[r], vget_low_s16(w1), vget_low_s16(x1)), w1, x1);
         }
     }
-    sum4(s, dot);
+    return sum4(s);
 }
 
 #else
@@ -165,22 +166,39 @@ static int32_t sum_i8(const int8_t *q, uint32_t n) {
     return sum;
 }
 
+/* Scales of group `group` of four rows; rows that are not there get the first one's. */
+static inline Float4 scale4(const Matrix *w, uint32_t row, uint32_t last, uint32_t groups, uint32_t group) {
+    const float *scale = w->scale + (size_t)row * groups + group;
+
+    if (row + ROWS > last)
+        return (Float4){scale[0], row + 1 < last ? scale[groups] : 0, row + 2 < last ? scale[2 * (size_t)groups] : 0, 0};
+    return (Float4){scale[0], scale[groups], scale[2 * (size_t)groups], scale[3 * (size_t)groups]};
+}
+
+/* y[row ..] = sum x_scale + bias */
+static inline void put4(Float4 sum, float x_scale, const float *bias, uint32_t row, uint32_t last, float *y) {
+    float value[ROWS];
+
+    sum *= x_scale;
+    memcpy(value, &sum, sizeof value);
+    for (uint32_t r = 0; r < ROWS && row + r < last; r++)
+        y[row + r] = bias ? value[r] + bias[row + r] : value[r];
+}
+
+static inline Float4 to_float4(Int4 a) {
+    return __builtin_convertvector(a, Float4);
+}
+
 /* Codes of four rows x q over one group, exact; q_sum is the sum of q. */
-static void dot_ternary4(const uint8_t *bytes, const int8_t *q, int32_t q_sum, uint32_t channels, int32_t dot[ROWS]) {
+static inline Int4 dot_ternary4(const uint8_t *bytes, const int8_t *q, int32_t q_sum, uint32_t channels) {
     uint32_t steps = channels / STEP;
+    Int4 dot = (Int4){0} - q_sum;
 
-    for (uint32_t r = 0; r < ROWS; r++)
-        dot[r] = -q_sum;
-    for (uint32_t done = 0; done < steps; done += EXACT_STEPS) {
-        int32_t part[ROWS];
-
-        dot_digits(bytes + done * STEP, q + done * STEP, steps - done < EXACT_STEPS ? steps - done : EXACT_STEPS, part);
-        for (uint32_t r = 0; r < ROWS; r++)
-            dot[r] += part[r];
-    }
+    for (uint32_t done = 0; done < steps; done += EXACT_STEPS)
+        dot += dot_digits(bytes + done * STEP, q + done * STEP, steps - done < EXACT_STEPS ? steps - done : EXACT_STEPS);
     for (uint32_t c = steps * STEP; c < channels; c++)
-        for (uint32_t r = 0; r < ROWS; r++)
-            dot[r] += (bytes[c] >> (2 * r) & 3) * q[c];
+        dot += (Int4){bytes[c] & 3, bytes[c] >> 2 & 3, bytes[c] >> 4 & 3, bytes[c] >> 6} * q[c];
+    return dot;
 }
 
 static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
@@ -192,20 +210,12 @@ static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x
         q_sum[g] = sum_i8(q + g * w->group, w->group);
     for (uint32_t row = first; row < last; row += ROWS) {
         const uint8_t *bytes = (const uint8_t *)w->codes + (size_t)row / ROWS * w->channels;
-        float sum[ROWS] = {0};
+        Float4 sum = {0};
 
-        for (uint32_t g = 0; g < groups; g++) {
-            int32_t dot[ROWS];
-
-            dot_ternary4(bytes + g * w->group, q + g * w->group, q_sum[g], w->group, dot);
-            for (uint32_t r = 0; r < ROWS; r++)
-                sum[r] += w->scale[(size_t)(row + r) * groups + g] * (float)dot[r];
-        }
-        for (uint32_t r = 0; r < ROWS; r++) {
-            float value = sum[r] * x_scale;
-
-            y[row + r] = bias ? value + bias[row + r] : value;
-        }
+        for (uint32_t g = 0; g < groups; g++)
+            sum += scale4(w, row, last, groups, g) *
+                   to_float4(dot_ternary4(bytes + g * w->group, q + g * w->group, q_sum[g], w->group));
+        put4(sum, x_scale, bias, row, last, y);
     }
 }
 
@@ -217,27 +227,22 @@ static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x
         uint32_t groups = w->channels / w->group, steps = w->group / STEP;                                             \
                                                                                                                        \
         for (uint32_t row = first; row < last; row += ROWS) {                                                          \
-            float sum[ROWS] = {0};                                                                                     \
+            const int8_t *codes[ROWS];                                                                                 \
+            Float4 sum = {0};                                                                                          \
                                                                                                                        \
-            for (uint32_t g = 0; g < groups; g++) {                                                                    \
-                const int8_t *codes[ROWS];                                                                             \
-                int32_t dot[ROWS];                                                                                     \
+            for (uint32_t r = 0; r < ROWS; r++)                                                                        \
+                codes[r] = (const int8_t *)w->codes + (size_t)(row + r < last ? row + r : row) * w->channels;          \
+            for (uint32_t g = 0; g < groups; g++, q += w->group) {                                                     \
+                Int4 dot = DOT4_OF_TYPE(codes, q, steps);                                                              \
                                                                                                                        \
+                for (uint32_t c = steps * STEP; c < w->group; c++)                                                     \
+                    dot += (Int4){codes[0][c], codes[1][c], codes[2][c], codes[3][c]} * q[c];                          \
+                sum += scale4(w, row, last, groups, g) * to_float4(dot);                                               \
                 for (uint32_t r = 0; r < ROWS; r++)                                                                    \
-                    codes[r] = (const int8_t *)w->codes + (size_t)(row + r < last ? row + r : row) * w->channels +     \
-                               g * w->group;                                                                           \
-                DOT4_OF_TYPE(codes, q + g * w->group, steps, dot);                                                     \
-                for (uint32_t r = 0; r < ROWS && row + r < last; r++) {                                                \
-                    for (uint32_t c = steps * STEP; c < w->group; c++)                                                 \
-                        dot[r] += codes[r][c] * q[g * w->group + c];                                                   \
-                    sum[r] += w->scale[(size_t)(row + r) * groups + g] * (float)dot[r];                                \
-                }                                                                                                      \
+                    codes[r] += w->group;                                                                              \
             }                                                                                                          \
-            for (uint32_t r = 0; r < ROWS && row + r < last; r++) {                                                    \
-                float value = sum[r] * x_scale;                                                                        \
-                                                                                                                       \
-                y[row + r] = bias ? value + bias[row + r] : value;                                                     \
-            }                                                                                                          \
+            q -= w->channels;                                                                                          \
+            put4(sum, x_scale, bias, row, last, y);                                                                    \
         }                                                                                                              \
     }
 GEMV_OF_I8(gemv_i8, int8_t, dot4_i8)

@@ -60,10 +60,10 @@ typedef void GemvF32(const Matrix *w, const float *bias, const float *x, uint32_
 typedef void GemvI8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
                     float *y);
 
-/* The same for MATRIX_I8 and activations of 14 bits, |q| <= MAX_I16; channels at most MAX_I16_CHANNELS. It is what the
- * output head needs: as fast as int8, and as good as floats. */
+/* The same for MATRIX_I8 and activations of 14 bits, |q| <= MAX_I16; groups of at most MAX_I16_GROUP channels. It is
+ * for where 8 bits are too few, the output head for one: nearly as fast, and as good as floats. */
 #define MAX_I16 8191
-#define MAX_I16_CHANNELS 2048u /* 2048 x 127 x 8191 < 2^31 */
+#define MAX_I16_GROUP 2048u /* 2048 x 127 x 8191 < 2^31 */
 typedef void GemvI16(const Matrix *w, const float *bias, const int16_t *q, float x_scale, uint32_t first, uint32_t last,
                      float *y);
 

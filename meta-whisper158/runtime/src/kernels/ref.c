@@ -198,7 +198,7 @@ static void gemv_i16(const Matrix *w, const float *bias, const int16_t *q, float
     uint32_t groups = w->channels / w->group;
 
     assert_matrix(w);
-    assert(w->format == MATRIX_I8 && w->channels <= MAX_I16_CHANNELS);
+    assert(w->format == MATRIX_I8 && w->group <= MAX_I16_GROUP);
     assert(first % 4 == 0 && (last % 4 == 0 || last == w->rows) && last <= w->rows);
     for (uint32_t row = first; row < last; row++) {
         const int8_t *codes = (const int8_t *)w->codes + (size_t)row * w->channels;

@@ -262,7 +262,7 @@ static void check_gemv_i16(const Case *c, Kind kind) {
     ref.gemv_i16(w, c->bias, q, 0.037f, first, w->rows, a);
     new.gemv_i16(w, c->bias, q, 0.037f, first, w->rows, b);
     assert_same("gemv_i16", a, b, w->rows);
-    snprintf(label, sizeof label, "gemv_i16 i8 %ux%u", w->rows, w->channels);
+    snprintf(label, sizeof label, "gemv_i16 i8/%u %ux%u", w->group, w->rows, w->channels);
     if (w->rows >= 1024)
         BENCH(label, (size_t)w->rows * w->channels, new.gemv_i16(w, c->bias, q, 0.037f, 0, w->rows, b));
     free(x);
@@ -298,7 +298,7 @@ void check_matrices(void) {
 
                 for (Kind activations = 0; activations < KINDS; activations++) {
                     check_gemv(&c, activations);
-                    if (f == MATRIX_I8 && channels <= MAX_I16_CHANNELS)
+                    if (f == MATRIX_I8 && group <= MAX_I16_GROUP)
                         check_gemv_i16(&c, activations);
                 }
                 for (size_t n_tiles = 1; n_tiles <= 3; n_tiles++)

@@ -85,9 +85,13 @@ static void unpack(const Matrix *w, uint32_t first, int scaled, float *out) {
         unpack4(w, first + r, scaled, out + r, (int8_t *)(out + (size_t)w->channels * ROWS));
 }
 
-/* sum[r][v] += weights[channel][r] x[channel][v] for `channels` channels: the loop in which the encoder's time goes. */
+/* sum[r][v] += weights[channel][r] x[channel][v] for `channels` channels: the loop in which the encoder's time goes. (The
+ * sums are copied, since only an array of its own does the compiler keep in registers.) */
 #define MICRO_KERNEL(NAME, TYPE, LOAD)                                                                                 \
     static inline void NAME(const float *weights, const TYPE *x, size_t channels, vf sum[ROWS][VECTORS]) {             \
+        vf s[ROWS][VECTORS];                                                                                           \
+                                                                                                                       \
+        memcpy(s, sum, sizeof s);                                                                                      \
         for (size_t c = 0; c < channels; c++) {                                                                        \
             vf column[VECTORS];                                                                                        \
                                                                                                                        \
@@ -97,9 +101,10 @@ static void unpack(const Matrix *w, uint32_t first, int scaled, float *out) {
                 vf weight = vf_set(weights[c * ROWS + r]);                                                             \
                                                                                                                        \
                 for (uint32_t v = 0; v < VECTORS; v++)                                                                 \
-                    sum[r][v] = vf_fma(weight, column[v], sum[r][v]);                                                  \
+                    s[r][v] = vf_fma(weight, column[v], s[r][v]);                                                      \
             }                                                                                                          \
         }                                                                                                              \
+        memcpy(sum, s, sizeof s);                                                                                      \
     }
 MICRO_KERNEL(multiply_f32, float, vf_load)
 MICRO_KERNEL(multiply_i8, int8_t, vf_from_i8)
@@ -297,6 +302,47 @@ static void quantise_tile(const float *x, uint32_t channels, int8_t *q, float *s
     }
 }
 
+static float largest_magnitude(const float *x, uint32_t n) {
+    vf largest = vf_set(0);
+    float lanes[W], all = 0;
+    uint32_t i = 0;
+
+    for (; i + W <= n; i += W)
+        largest = vf_max(vf_abs(vf_load(x + i)), largest);
+    vf_store(lanes, largest);
+    for (uint32_t l = 0; l < W; l++)
+        all = lanes[l] > all ? lanes[l] : all;
+    for (; i < n; i++)
+        all = fabsf(x[i]) > all ? fabsf(x[i]) : all;
+    return all;
+}
+
+/* One frame: here the lanes are channels. */
+#define QUANTISE(NAME, TYPE, LIMIT)                                                                                    \
+    static void NAME(const float *x, uint32_t channels, TYPE *q, float *scale) {                                       \
+        float s = largest_magnitude(x, channels) / LIMIT;                                                              \
+        vf divisor = vf_set(s > 0x1p-126f ? s : 0x1p-126f);                                                            \
+                                                                                                                       \
+        *scale = s;                                                                                                    \
+        for (uint32_t c = 0; c < channels; c += W) {                                                                   \
+            uint32_t n = channels - c < W ? channels - c : W;                                                          \
+            float rest[W] = {0};                                                                                       \
+            int32_t whole[W];                                                                                          \
+            vi rounded;                                                                                                \
+            vf value;                                                                                                  \
+                                                                                                                       \
+            if (n < W)                                                                                                 \
+                memcpy(rest, x + c, n * sizeof *x);                                                                    \
+            value = vf_round(vf_load(n < W ? rest : x + c) / divisor);                                                 \
+            rounded = vi_round(vf_max(vf_min(value, vf_set(LIMIT)), vf_set(-LIMIT)));                                  \
+            memcpy(whole, &rounded, sizeof whole);                                                                     \
+            for (uint32_t l = 0; l < n; l++)                                                                           \
+                q[c + l] = (TYPE)whole[l];                                                                             \
+        }                                                                                                              \
+    }
+QUANTISE(quantise, int8_t, 127.0f)
+QUANTISE(quantise_i16, int16_t, (float)MAX_I16)
+
 /* Lanes v .. v+W-1 of a tile. Return: the largest magnitudes of the result. */
 static inline vf norm_lanes(const float *x, const float *weight, const float *bias, uint32_t channels, uint32_t v,
                             float *y) {
@@ -463,6 +509,8 @@ void KERNELS_INIT(Kernels *k) {
         k->gemv_i8[f] = gemv_i8;
     }
     k->quantise_tile = quantise_tile;
+    k->quantise = quantise;
+    k->quantise_i16 = quantise_i16;
     k->norm_tile = norm_tile;
     k->norm_quantise_tile = norm_quantise_tile;
     k->gelu = gelu;

@@ -249,14 +249,14 @@ static long count_shape(Memory *m, long number, const Weights *weights, uint32_t
         number = count_gemm_i8(m, number, weights, rows, channels);
         count_product(m, number++, gemv_i8, weights, rows, channels);
     }
-    if (weights->meets & I16 && channels <= MAX_I16_CHANNELS)
+    if (weights->meets & I16 && (weights->group ? weights->group : channels) <= MAX_I16_GROUP)
         count_product(m, number++, gemv_i16, weights, rows, channels);
     return number;
 }
 
 static long count_products(Memory *m, long number) {
     static const Weights weights[] = {
-        {"f16", MATRIX_F16, 0, F32}, {"i8/32", MATRIX_I8, 32, F32}, {"i8", MATRIX_I8, 0, I8 | I16},
+        {"f16", MATRIX_F16, 0, F32}, {"i8/32", MATRIX_I8, 32, F32 | I16}, {"i8", MATRIX_I8, 0, I8 | I16},
         {"t2", MATRIX_T2, 0, I8},    {"t4", MATRIX_T4, 0, I8},      {"t5", MATRIX_T5, 0, I8},
     };
 

@@ -38,6 +38,8 @@ void poison(float *x, size_t n);
 
 /* |a - b| <= bound x (largest |a|), for all of them; prints where not. */
 void assert_close(const char *what, const float *a, const float *b, size_t n, float bound);
+/* |a - b| <= bound */
+void assert_within(const char *what, const float *a, const float *b, size_t n, float bound);
 void assert_same(const char *what, const float *a, const float *b, size_t n);
 
 double cpu_seconds(void);

@@ -55,17 +55,21 @@ void poison(float *x, size_t n) {
         x[i] = POISON;
 }
 
+void assert_within(const char *what, const float *a, const float *b, size_t n, float bound) {
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(a[i] - b[i]) <= bound)) {
+            fprintf(stderr, "%s of %s: element %zu is %g, reference %g, bound %g\n", what, new.name, i, (double)b[i],
+                    (double)a[i], (double)bound);
+            assert(!"float kernel is too far from the reference");
+        }
+}
+
 void assert_close(const char *what, const float *a, const float *b, size_t n, float bound) {
     float largest = 0;
 
     for (size_t i = 0; i < n; i++)
         largest = fabsf(a[i]) > largest ? fabsf(a[i]) : largest;
-    for (size_t i = 0; i < n; i++)
-        if (!(fabsf(a[i] - b[i]) <= bound * largest)) {
-            fprintf(stderr, "%s of %s: element %zu is %g, reference %g, bound %g\n", what, new.name, i, (double)b[i],
-                    (double)a[i], (double)(bound * largest));
-            assert(!"float kernel is too far from the reference");
-        }
+    assert_within(what, a, b, n, bound * largest);
 }
 
 void assert_same(const char *what, const float *a, const float *b, size_t n) {

@@ -35,7 +35,7 @@ def simulation(blob: Blob) -> Whisper:
     for name, module in model.named_modules():
         if activation_bits == 8 and isinstance(module, torch.nn.Linear) and f"{name}.weight.scale" in blob:
             module.forward = _integer_linear(blob, name, module)
-    if activation_bits == 8 and blob.sections["decoder.token_embedding.weight"].dtype == Dtype.I8:
+    if blob.sections["decoder.token_embedding.weight"].dtype == Dtype.I8:
         model.decoder.ln.register_forward_hook(_in_14_bits)
     return model
 

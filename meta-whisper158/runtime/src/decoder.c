@@ -36,7 +36,7 @@ struct Decoder {
     float *x, *normed, *query, *mixed, *residual; /* [d] */
     float *hidden;                                /* [4d] */
     int8_t *q;                                    /* [4d] */
-    int16_t *q16;                                 /* [d] */
+    int16_t *q16;                                 /* [4d] */
 };
 
 /* ----------------------------------------------------------------------------------------------------- listening */
@@ -124,30 +124,24 @@ static void gemv(const Decoder *d, Gemv job) {
     pool_run(d->pool, gemv_rows, &job, (job.w->rows + job.rows - 1) / job.rows);
 }
 
-static bool quantised(const Decoder *d, const Matrix *w) {
-    return d->model->info.activation_bits == 8 && w->format != MATRIX_F16;
+/* y = w x + bias. Activations have 8 bits only where the model was made for that; 8-bit weights meet 14 bits of them else,
+ * which is as good as floats. */
+static void multiply(Decoder *d, const Matrix *w, const float *bias, bool in_8_bits, const float *x, float *y) {
+    Gemv job = {.w = w, .bias = bias, .x = x, .y = y};
+
+    if (in_8_bits && w->format != MATRIX_F16) {
+        d->k->quantise(x, w->channels, d->q, &job.q_scale);
+        job.q = d->q;
+    } else if (w->format == MATRIX_I8 && w->group <= MAX_I16_GROUP) {
+        d->k->quantise_i16(x, w->channels, d->q16, &job.q_scale);
+        job.q16 = d->q16;
+    }
+    gemv(d, job);
 }
 
 /* y = layer(x) */
 static void linear(Decoder *d, const Linear *layer, const float *x, float *y) {
-    Gemv job = {.w = &layer->weight, .bias = layer->bias, .x = x, .y = y};
-
-    if (quantised(d, job.w)) {
-        d->k->quantise(x, job.w->channels, d->q, &job.q_scale);
-        job.q = d->q;
-    }
-    gemv(d, job);
-}
-
-/* logits = embedding x; the activations keep 14 bits here, since what is near to the best token shall stay there */
-static void head(Decoder *d, const float *x, float *logits) {
-    Gemv job = {.w = &d->model->embedding, .x = x, .y = logits};
-
-    if (quantised(d, job.w)) {
-        d->k->quantise_i16(x, job.w->channels, d->q16, &job.q_scale);
-        job.q16 = d->q16;
-    }
-    gemv(d, job);
+    multiply(d, &layer->weight, layer->bias, d->model->info.activation_bits == 8, x, y);
 }
 
 static void norm(const Decoder *d, const Norm *n, const float *x, float *y) {
@@ -246,7 +240,7 @@ void decoder_step(Decoder *d, uint32_t token, float *logits) {
     d->length++;
     if (logits) {
         norm(d, &d->model->decoder_norm, d->x, d->normed);
-        head(d, d->normed, logits);
+        multiply(d, &d->model->embedding, NULL, false, d->normed, logits);
     }
 }
 
@@ -279,7 +273,7 @@ void decoder_lay_out(Decoder *d, Arena *arena) {
     d->residual = vector(arena, state);
     d->hidden = vector(arena, 4 * (size_t)state);
     d->q = arena_take(arena, "token", text, text, PER_CONTEXT, 4 * (size_t)state);
-    d->q16 = arena_take(arena, "token", text, text, PER_CONTEXT, state * sizeof *d->q16);
+    d->q16 = arena_take(arena, "token", text, text, PER_CONTEXT, 4 * state * sizeof *d->q16);
     for (uint32_t i = 0; i < pool_threads(d->pool); i++) {
         d->scores[i] = arena_take(arena, "scores", text, text, longest, TILE * sizeof **d->scores);
         chunk_scratch_lay_out(&d->chunks[i], state, state, cross, cross, arena);

@@ -3,9 +3,10 @@
 """OpenAI's own Whisper, from its package, as the judge of the runtime: with a checkpoint's weights, or with a blob's.
 
 With a blob's weights it becomes a simulation of the runtime's arithmetic: each linear layer multiplies by the codes and
-scales that are in the blob, and quantises what goes in where the blob says so.
+scales that are in the blob, and quantises what goes in where the blob says so; and so does attention to the audio.
 """
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import whisper
-from whisper.model import ModelDimensions, Whisper
+from whisper.model import ModelDimensions, MultiHeadAttention, Whisper
 
 from whisper158.model.blob import Blob, Dtype
 from whisper158.model.checkpoint import Checkpoint, Dims
@@ -35,6 +36,9 @@ def simulation(blob: Blob) -> Whisper:
     for name, module in model.named_modules():
         if activation_bits == 8 and isinstance(module, torch.nn.Linear) and f"{name}.weight.scale" in blob:
             module.forward = _integer_linear(blob, name, module)
+        hears = isinstance(module, MultiHeadAttention) and (name.startswith("encoder.") or name.endswith("cross_attn"))
+        if activation_bits == 8 and hears:
+            module.qkv_attention = _integer_attention(module)
     if blob.sections["decoder.token_embedding.weight"].dtype == Dtype.I8:
         model.decoder.ln.register_forward_hook(_in_14_bits)
     return model
@@ -81,6 +85,53 @@ def _integer_linear(blob: Blob, name: str, module: torch.nn.Linear) -> Any:
         return (y if module.bias is None else y + module.bias).float()
 
     return forward
+
+
+# Of attention in integers: frames that share scales, the largest code, the weights of one octave, and what a step is.
+BLOCK = 64
+CODE_MAX = 63
+MANTISSA = torch.tensor([round(124 * 2 ** (-i / 32)) for i in range(32)])
+STEPS_PER_E = 32 * math.log2(math.e)
+
+
+def _integer_attention(module: Any) -> Any:
+    def split(x: torch.Tensor) -> torch.Tensor:
+        """[1, n, channels] to [heads, n, channels of a head]"""
+        return x[0].unflatten(-1, (module.n_head, -1)).transpose(0, 1)
+
+    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> Any:
+        assert mask is None
+        queries = split(q)
+        blocks = zip(split(k).split(BLOCK, dim=1), split(v).split(BLOCK, dim=1), strict=True)
+        scores, weights, values = (torch.stack(x) for x in zip(*(_block(queries, *b) for b in blocks), strict=True))
+        share = torch.exp(scores - scores.amax(dim=0))
+        y = (share * values).sum(dim=0) / (share * weights).sum(dim=0)
+        return y.transpose(0, 1).flatten(1)[None].float(), None
+
+    return attention
+
+
+def _block(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a block gives each query: the score of its best frame, the sums of weights and of weight x value."""
+    channels = q.shape[-1]
+    high, low = k.amax(dim=1, keepdim=True), k.amin(dim=1, keepdim=True)
+    centre = 0.5 * (high + low)
+    spread = torch.maximum(high - centre, centre - low).amax(dim=2, keepdim=True)
+    largest = q.abs().amax(dim=2, keepdim=True)
+    dot = _seven_bits(q, largest) @ _seven_bits(k - centre, spread).mT
+    factor = largest / CODE_MAX * (STEPS_PER_E / channels**0.5) * (spread / CODE_MAX)
+    steps = torch.round(dot * factor).clamp(-(2**15), 2**15 - 1).long()
+    best = steps.amax(dim=2, keepdim=True)
+    distance = (best - steps).clamp(max=255)
+    weights = (MANTISSA[distance % 32] + ((1 << distance // 32) >> 1)) >> distance // 32
+    loudest = v.abs().amax(dim=1, keepdim=True)
+    values = weights.double() @ _seven_bits(v, loudest).double() * (loudest / CODE_MAX)
+    score = q.double() @ centre.double().mT / channels**0.5 + best / STEPS_PER_E
+    return score, weights.sum(dim=2, keepdim=True), values
+
+
+def _seven_bits(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+    return torch.round(x * torch.where(largest >= 2.0**-100, CODE_MAX / largest, 0))
 
 
 def mel(samples: Floats, seconds: int = 30) -> Floats:

@@ -133,7 +133,7 @@ def test_short_context(engine: Callable[[str], Engine], original: Any, speech: l
 
 
 def test_golden_file_is_simulated(golden: Path) -> None:
-    """Every dtype, packing and grouping, with int8 activations.
+    """Every dtype, packing and grouping, with int8 activations and attention in integers.
 
     Nothing but the order of float sums differs. Where that makes an activation round to the neighbouring step, the
     difference becomes one of a step; most inputs are spared.
@@ -163,9 +163,9 @@ def first_layers(checkpoint: Checkpoint, layers: int) -> Checkpoint:
     return replace(checkpoint, dims=dims, tensors={k: v for k, v in checkpoint.tensors.items() if keep(k)})
 
 
-@pytest.mark.parametrize(("layers", "bound"), [(1, 2e-3), (4, 0.1)])
+@pytest.mark.parametrize(("layers", "bound"), [(1, 4e-3), (4, 0.1)])
 def test_ternary_is_simulated(speech: list[Speech], tmp_path: Path, layers: int, bound: float) -> None:
-    """Real weights made ternary, real speech, int8 activations.
+    """Real weights made ternary, real speech, int8 activations, attention in integers.
 
     Where a float sum in another order makes an activation round to the neighbouring step, a whole step is the
     difference. One layer shows that the arithmetic is the same; behind four of them, untrained, the differences have

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,8 +41,9 @@
 
 #define ALIGNMENT 64u
 
-void arena_init(Arena *arena, size_t audio_tiles, size_t text_tiles) {
-    *arena = (Arena){.units = {[PER_CONTEXT] = 1, [PER_AUDIO_TILE] = audio_tiles, [PER_TEXT_TILE] = text_tiles}};
+void arena_init(Arena *arena, const size_t units[N_UNITS]) {
+    *arena = (Arena){0};
+    memcpy(arena->units, units, sizeof arena->units);
 }
 
 void arena_free(Arena *arena) {

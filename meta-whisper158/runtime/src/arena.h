@@ -10,7 +10,7 @@
 #include "whisper158.h"
 
 /* What an array's length depends on. A run that is shorter than the longest touches only the beginning of it. */
-typedef enum Unit { PER_CONTEXT, PER_AUDIO_TILE, PER_TEXT_TILE, N_UNITS } Unit;
+typedef enum Unit { PER_CONTEXT, PER_AUDIO_TILE, PER_AUDIO_BLOCK, PER_TEXT_TILE, N_UNITS } Unit;
 
 /* An array, and the phases from whose first to whose last its contents are needed. */
 typedef struct ArenaPart {
@@ -32,8 +32,9 @@ typedef struct Arena {
     bool failed;   /* no memory for the list, or sizes beyond all memory */
 } Arena;
 
-/* Sets a list up that is empty; the caller then takes all of its arrays, which gives NULL for each. */
-void arena_init(Arena *arena, size_t audio_tiles, size_t text_tiles);
+/* Sets a list up that is empty, for runs of at most so many units; the caller then takes all of its arrays, which gives
+ * NULL for each. */
+void arena_init(Arena *arena, const size_t units[N_UNITS]);
 
 /* Finds a place for each array taken, and maps the memory, which is zero. Now the caller takes the same arrays again.
  * Return: 0 or -ENOMEM. */

@@ -49,6 +49,13 @@ static void choose_threads(whisper158_context *c, const whisper158_context_optio
     }
 }
 
+void context_units(size_t frames, size_t tokens, size_t units[N_UNITS]) {
+    units[PER_CONTEXT] = 1;
+    units[PER_AUDIO_TILE] = tiles(frames);
+    units[PER_AUDIO_BLOCK] = blocks(frames);
+    units[PER_TEXT_TILE] = tiles(tokens);
+}
+
 /* Done twice: see arena.c. */
 static void lay_out(whisper158_context *c) {
     const whisper158_model_info *info = &c->model->info;
@@ -64,9 +71,11 @@ static void lay_out(whisper158_context *c) {
 }
 
 static int make_arena(whisper158_context *c) {
+    size_t units[N_UNITS];
     int r;
 
-    arena_init(&c->arena, tiles(c->model->info.n_audio_ctx), tiles(c->model->info.n_text_ctx));
+    context_units(c->model->info.n_audio_ctx, c->model->info.n_text_ctx, units);
+    arena_init(&c->arena, units);
     lay_out(c);
     r = arena_map(&c->arena);
     if (r < 0)
@@ -155,8 +164,9 @@ int context_check_samples(const float *samples, size_t count, whisper158_error *
 }
 
 void context_enter(whisper158_context *c, whisper158_phase phase, uint32_t frames) {
-    const size_t units[N_UNITS] = {[PER_CONTEXT] = 1, [PER_AUDIO_TILE] = tiles(frames)}; /* of text there is none yet */
+    size_t units[N_UNITS];
 
+    context_units(frames, 0, units); /* of text there is none yet */
     if (phase != WHISPER158_PHASE_TEXT)
         decoder_forget(c->decoder);
     pool_limit(c->pool, phase == WHISPER158_PHASE_TEXT ? c->decoders : c->listeners);

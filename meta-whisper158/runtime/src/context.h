@@ -26,6 +26,9 @@ struct whisper158_context {
     whisper158_timings timings;
 };
 
+/* What a run of so many frames and tokens fills of the arena. */
+void context_units(size_t frames, size_t tokens, size_t units[N_UNITS]);
+
 /* -EINVAL with a sentence that names the first sample that is no number, or beyond WHISPER158_MAX_SAMPLE; else 0. */
 int context_check_samples(const float *samples, size_t count, whisper158_error *error);
 

@@ -4,8 +4,8 @@
  * The decoder: token and position embedding, blocks of self-attention, cross-attention to the audio and MLP, and the
  * embedding again as output head (whisper/model.py, TextDecoder). One token at a time.
  *
- * Keys and values are kept as the encoder keeps its activations, [tile][channel][TILE] with the positions in the lanes:
- * cross-attention's come so from the matrix product, and self-attention's grow lane by lane.
+ * Self-attention's keys and values are kept as the encoder keeps its activations, [tile][channel][TILE] with the positions
+ * in the lanes, and grow lane by lane; cross-attention's are attend.c's.
  */
 #include "decoder.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attend.h"
 #include "encoder.h"
 
 /* Weights that one work item multiplies at least; below that, waking a thread costs more than it brings. */
@@ -27,11 +28,13 @@ struct Decoder {
     const Kernels *k;
     Pool *pool;
     ChunkScratch *chunks; /* [threads], for cross-attention's keys and values */
+    float **projected;    /* [threads][CHUNK_TILES][d][TILE], of cross-attention in integers */
     float **scores;       /* [threads][tiles(longest context) x TILE] */
 
-    Cache *self, *cross; /* [n_text_layer] */
-    uint32_t frames;     /* in cross */
-    uint32_t length;     /* in self */
+    Cache *self;      /* [n_text_layer] */
+    KeyValues *cross; /* [n_text_layer] */
+    uint32_t frames;  /* in cross */
+    uint32_t length;  /* in self */
 
     float *x, *normed, *query, *mixed, *residual; /* [d] */
     float *hidden;                                /* [4d] */
@@ -56,8 +59,7 @@ static void listen_chunk(void *arg, size_t item, uint32_t worker) {
     ChunkScratch *s = &d->chunks[worker];
     Activations x = activations(d->k, d->model->info.activation_bits, job->encoded + at, d->model->info.n_text_state, n, s);
 
-    linear_tiles(d->k, &cross->key, FINISH_STORE, x, n, d->cross[layer].key + at, s);
-    linear_tiles(d->k, &cross->value, FINISH_STORE, x, n, d->cross[layer].value + at, s);
+    key_values_project(&d->cross[layer], d->k, cross, x, chunk, d->frames, d->projected[worker], s);
 }
 
 void decoder_forget(Decoder *d) {
@@ -156,7 +158,8 @@ static void add_linear(Decoder *d, const Linear *layer, const float *x) {
 
 typedef struct Heads {
     Decoder *decoder;
-    const Cache *cache;
+    const Cache *self;      /* one of these two */
+    const KeyValues *cross;
     size_t frames;
 } Heads;
 
@@ -166,15 +169,16 @@ static void attend_head(void *arg, size_t head, uint32_t worker) {
     uint32_t state = d->model->info.n_text_state, channels = state / d->model->info.n_text_head;
     size_t first = head * channels;
 
-    d->k->attend(d->query + first, job->cache->key + first * TILE, job->cache->value + first * TILE,
-                 (size_t)state * TILE, job->frames, channels, d->mixed + first, d->scores[worker]);
+    if (job->cross)
+        attend_frames(job->cross, d->k, (uint32_t)head, d->query + first, job->frames, d->mixed + first, d->scores[worker]);
+    else
+        d->k->attend(d->query + first, job->self->key + first * TILE, job->self->value + first * TILE,
+                     (size_t)state * TILE, job->frames, channels, d->mixed + first, d->scores[worker]);
 }
 
-/* mixed = attention of query over `frames` positions of the cache */
-static void attend(Decoder *d, const Cache *cache, size_t frames) {
-    Heads job = {d, cache, frames};
-
-    if (frames * d->model->info.n_text_state >= ITEM_WEIGHTS) {
+/* mixed = attention of query */
+static void attend(Decoder *d, Heads job) {
+    if (job.frames * d->model->info.n_text_state >= ITEM_WEIGHTS) {
         pool_run(d->pool, attend_head, &job, d->model->info.n_text_head);
         return;
     }
@@ -201,14 +205,14 @@ static void self_attention(Decoder *d, const Attention *attn, Cache *cache) {
     linear(d, &attn->value, d->normed, d->residual);
     put_lane(cache->value, state, d->length, d->residual);
     linear(d, &attn->query, d->normed, d->query);
-    attend(d, cache, d->length + 1);
+    attend(d, (Heads){.decoder = d, .self = cache, .frames = d->length + 1});
     add_linear(d, &attn->out, d->mixed);
 }
 
-static void cross_attention(Decoder *d, const Attention *attn, const Cache *cache) {
+static void cross_attention(Decoder *d, const Attention *attn, const KeyValues *kv) {
     norm(d, &attn->norm, d->x, d->normed);
     linear(d, &attn->query, d->normed, d->query);
-    attend(d, cache, d->frames);
+    attend(d, (Heads){.decoder = d, .cross = kv, .frames = d->frames});
     add_linear(d, &attn->out, d->mixed);
 }
 
@@ -246,13 +250,15 @@ void decoder_step(Decoder *d, uint32_t token, float *logits) {
 
 /* ------------------------------------------------------------------------------------------------------ lifetime */
 
-static void caches_lay_out(Cache *caches, const whisper158_model_info *info, const char *name, whisper158_phase first,
-                           Unit unit, Arena *arena) {
+static void caches_lay_out(Decoder *d, Arena *arena) {
+    const whisper158_phase cross = WHISPER158_PHASE_CROSS, text = WHISPER158_PHASE_TEXT;
+    const whisper158_model_info *info = &d->model->info;
     size_t tile = (size_t)info->n_text_state * TILE * sizeof(float);
 
     for (uint32_t i = 0; i < info->n_text_layer; i++) {
-        caches[i].key = arena_take(arena, name, first, WHISPER158_PHASE_TEXT, unit, tile);
-        caches[i].value = arena_take(arena, name, first, WHISPER158_PHASE_TEXT, unit, tile);
+        d->self[i].key = arena_take(arena, "cache of the text", text, text, PER_TEXT_TILE, tile);
+        d->self[i].value = arena_take(arena, "cache of the text", text, text, PER_TEXT_TILE, tile);
+        key_values_lay_out(&d->cross[i], d->model, info->n_text_head, "cache of the audio", cross, text, arena);
     }
 }
 
@@ -264,7 +270,8 @@ void decoder_lay_out(Decoder *d, Arena *arena) {
     const whisper158_phase cross = WHISPER158_PHASE_CROSS, text = WHISPER158_PHASE_TEXT;
     const whisper158_model_info *info = &d->model->info;
     uint32_t state = info->n_text_state;
-    Unit longest = info->n_audio_ctx > info->n_text_ctx ? PER_AUDIO_TILE : PER_TEXT_TILE;
+    bool integers = model_attends_in_integers(d->model);
+    Unit longest = info->n_audio_ctx > info->n_text_ctx && !integers ? PER_AUDIO_TILE : PER_TEXT_TILE;
 
     d->x = vector(arena, state);
     d->normed = vector(arena, state);
@@ -277,9 +284,11 @@ void decoder_lay_out(Decoder *d, Arena *arena) {
     for (uint32_t i = 0; i < pool_threads(d->pool); i++) {
         d->scores[i] = arena_take(arena, "scores", text, text, longest, TILE * sizeof **d->scores);
         chunk_scratch_lay_out(&d->chunks[i], state, state, cross, cross, arena);
+        if (integers)
+            d->projected[i] = arena_take(arena, "chunks", cross, cross, PER_CONTEXT,
+                                         (size_t)CHUNK_TILES * state * TILE * sizeof **d->projected);
     }
-    caches_lay_out(d->self, info, "cache of the text", text, PER_TEXT_TILE, arena);
-    caches_lay_out(d->cross, info, "cache of the audio", cross, PER_AUDIO_TILE, arena);
+    caches_lay_out(d, arena);
 }
 
 int decoder_new(Decoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool) {
@@ -290,10 +299,11 @@ int decoder_new(Decoder **out, const whisper158_model *model, const Kernels *ker
         return -ENOMEM;
     *d = (Decoder){.model = model, .k = kernels, .pool = pool};
     d->chunks = calloc(threads, sizeof *d->chunks);
+    d->projected = calloc(threads, sizeof *d->projected);
     d->scores = calloc(threads, sizeof *d->scores);
     d->self = calloc(layers, sizeof *d->self);
     d->cross = calloc(layers, sizeof *d->cross);
-    if (!d->chunks || !d->scores || !d->self || !d->cross) {
+    if (!d->chunks || !d->projected || !d->scores || !d->self || !d->cross) {
         decoder_free(d);
         return -ENOMEM;
     }
@@ -305,6 +315,7 @@ Decoder *decoder_free(Decoder *d) {
     if (!d)
         return NULL;
     free(d->chunks);
+    free(d->projected);
     free(d->scores);
     free(d->self);
     free(d->cross);

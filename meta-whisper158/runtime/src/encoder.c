@@ -5,8 +5,9 @@
  * (whisper/model.py, AudioEncoder).
  *
  * Work is divided by frames. A worker takes a chunk of neighbouring tiles through everything that concerns these frames
- * alone; only attention looks at other frames. So a block is two loops over chunks: `project` makes queries, keys and
- * values of all frames, `mix` attends and does the rest of the block. What lies between two layers of a chunk never
+ * alone; only attention looks at other frames. So a block is two loops over chunks: `project` makes keys and values of all
+ * frames, `mix` makes queries, attends and does the rest of the block. Both begin with the same norm, which costs less than
+ * what it gives would take to keep. What lies between two layers of a chunk never
  * leaves the worker's cache.
  */
 #include "encoder.h"
@@ -15,6 +16,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "attend.h"
+
 /* The convolutions see columns: two to a frame, and one more on either side of the chunk. */
 #define CHUNK_FRAMES (CHUNK_TILES * TILE)
 #define STEM_TILES (2 * CHUNK_TILES + 1)
@@ -22,9 +25,9 @@
 typedef struct Worker {
     ChunkScratch linear;
     float *normed;   /* [CHUNK_TILES][d][TILE], also attention's output */
-    float *hidden;   /* [CHUNK_TILES][4d][TILE], also gathered input of the convolutions */
+    float *hidden;   /* [CHUNK_TILES][4d][TILE], also queries, and gathered input of the convolutions */
     float *columns;  /* [STEM_TILES][d][TILE]: output of the first convolution */
-    float *scores;   /* [tiles(n_audio_ctx) x TILE][TILE] */
+    float *scores;   /* [tiles(n_audio_ctx) x TILE][TILE], of attention in floats */
 } Worker;
 
 struct Encoder {
@@ -33,8 +36,8 @@ struct Encoder {
     Pool *pool;
     Worker *workers;
 
-    float *x;                    /* [tiles][d][TILE], the residual stream */
-    float *query, *key, *value; /* [tiles][d][TILE] */
+    float *x;     /* [tiles][d][TILE], the residual stream */
+    KeyValues kv; /* of the block in progress */
 
     /* of the call in progress */
     const float *mel;
@@ -164,7 +167,7 @@ static void stem_chunk(void *arg, size_t chunk, uint32_t worker) {
 
 /* ----------------------------------------------------------------------------------------------------- blocks */
 
-/* query, key, value = linear(norm(x)) */
+/* keys, values = linear(norm(x)) */
 static void project_chunk(void *arg, size_t chunk, uint32_t worker) {
     Encoder *e = arg;
     Worker *w = &e->workers[worker];
@@ -172,12 +175,10 @@ static void project_chunk(void *arg, size_t chunk, uint32_t worker) {
     size_t n = chunk_tiles(e->frames, chunk), at = chunk * CHUNK_TILES * e->model->info.n_audio_state * TILE;
     Activations x = normed(e, &attn->norm, e->x + at, n, w);
 
-    linear(e, &attn->query, FINISH_STORE, x, n, e->query + at, w);
-    linear(e, &attn->key, FINISH_STORE, x, n, e->key + at, w);
-    linear(e, &attn->value, FINISH_STORE, x, n, e->value + at, w);
+    key_values_project(&e->kv, e->k, attn, x, chunk, e->frames, w->hidden, &w->linear);
 }
 
-/* x += out(attention(query, key, value)); x += down(GELU(up(norm(x)))) */
+/* x += out(attention(query(norm(x)), keys, values)); x += down(GELU(up(norm(x)))) */
 static void mix_chunk(void *arg, size_t chunk, uint32_t worker) {
     Encoder *e = arg;
     Worker *w = &e->workers[worker];
@@ -187,12 +188,12 @@ static void mix_chunk(void *arg, size_t chunk, uint32_t worker) {
     size_t step = (size_t)d * TILE, n = chunk_tiles(e->frames, chunk), at = chunk * CHUNK_TILES * step;
     float *x = e->x + at;
 
+    linear(e, &block->attn.query, FINISH_STORE, normed(e, &block->attn.norm, x, n, w), n, w->hidden, w);
     for (size_t t = 0; t < n; t++)
         for (uint32_t h = 0; h < heads; h++) {
-            size_t head = (size_t)h * head_channels * TILE;
+            size_t head = t * step + (size_t)h * head_channels * TILE;
 
-            e->k->attend_tile(e->query + at + t * step + head, e->key + head, e->value + head, step, e->frames,
-                              head_channels, w->normed + t * step + head, w->scores);
+            attend_frames_tile(&e->kv, e->k, h, w->hidden + head, e->frames, w->normed + head, w->scores);
         }
     linear(e, &block->attn.out, FINISH_ADD, activations(e->k, bits, w->normed, d, n, &w->linear), n, x, w);
 
@@ -236,7 +237,7 @@ static uint32_t largest(uint32_t a, uint32_t b) {
 }
 
 /* What both halves of the encoder use, and what only one of them does. */
-static void worker_lay_out(Worker *w, const whisper158_model_info *info, Arena *arena) {
+static void worker_lay_out(Worker *w, const whisper158_model_info *info, bool integers, Arena *arena) {
     const whisper158_phase stem = WHISPER158_PHASE_STEM, blocks = WHISPER158_PHASE_BLOCKS;
     uint32_t d = info->n_audio_state, widest = largest(4 * d, 3 * info->n_mels);
     size_t tile = (size_t)d * TILE * sizeof(float);
@@ -244,7 +245,8 @@ static void worker_lay_out(Worker *w, const whisper158_model_info *info, Arena *
     w->hidden = arena_take(arena, "chunks", stem, blocks, PER_CONTEXT, (size_t)CHUNK_TILES * widest * TILE * sizeof(float));
     w->columns = arena_take(arena, "first convolution", stem, stem, PER_CONTEXT, STEM_TILES * tile);
     w->normed = arena_take(arena, "chunks", blocks, blocks, PER_CONTEXT, CHUNK_TILES * tile);
-    w->scores = arena_take(arena, "scores", blocks, blocks, PER_AUDIO_TILE, TILE * TILE * sizeof *w->scores);
+    if (!integers)
+        w->scores = arena_take(arena, "scores", blocks, blocks, PER_AUDIO_TILE, TILE * TILE * sizeof *w->scores);
     chunk_scratch_lay_out(&w->linear, 4 * d, widest, stem, blocks, arena);
 }
 
@@ -253,11 +255,9 @@ void encoder_lay_out(Encoder *e, Arena *arena) {
     size_t tile = (size_t)e->model->info.n_audio_state * TILE * sizeof(float);
 
     e->x = arena_take(arena, "frames", WHISPER158_PHASE_STEM, WHISPER158_PHASE_CROSS, PER_AUDIO_TILE, tile);
-    e->query = arena_take(arena, "queries, keys, values", blocks, blocks, PER_AUDIO_TILE, tile);
-    e->key = arena_take(arena, "queries, keys, values", blocks, blocks, PER_AUDIO_TILE, tile);
-    e->value = arena_take(arena, "queries, keys, values", blocks, blocks, PER_AUDIO_TILE, tile);
+    key_values_lay_out(&e->kv, e->model, e->model->info.n_audio_head, "keys, values", blocks, blocks, arena);
     for (uint32_t i = 0; i < pool_threads(e->pool); i++)
-        worker_lay_out(&e->workers[i], &e->model->info, arena);
+        worker_lay_out(&e->workers[i], &e->model->info, e->kv.integers, arena);
 }
 
 int encoder_new(Encoder **out, const whisper158_model *model, const Kernels *kernels, Pool *pool) {

@@ -84,14 +84,13 @@ static void add_up(const Count *c) {
 
 int whisper158_context_get_memory(const whisper158_context *context, uint32_t frames, uint32_t tokens,
                                   whisper158_memory *out) {
-    Count count = {.context = context,
-                   .out = out,
-                   .units = {[PER_CONTEXT] = 1, [PER_AUDIO_TILE] = tiles(frames), [PER_TEXT_TILE] = tiles(tokens)}};
+    Count count = {.context = context, .out = out};
 
     if (!context || !out || frames == 0 || frames > context->model->info.n_audio_ctx ||
         tokens > context->model->info.n_text_ctx)
         return -EINVAL;
     *out = (whisper158_memory){.reserved = context->arena.size, .threads = pool_threads(context->pool)};
+    context_units(frames, tokens, count.units);
     add_blob(&count, frames);
     add_arena(&count);
     add_up(&count);

@@ -93,6 +93,11 @@ const ModelPart *model_part_of(const BlobSection *section);
 /* Gives up the pages of all sections that a phase does not need. Others may be reading them: they come back. */
 void model_release(const whisper158_model *model, whisper158_phase phase);
 
+/* Whether attention to the audio is in integers (docs/blob-format.md, "What the arithmetic is"). */
+static inline bool model_attends_in_integers(const whisper158_model *model) {
+    return model->info.activation_bits == 8;
+}
+
 /* The checks of model.c on a blob that is open already; takes the blob over on success. Split off for the fuzzer. */
 int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error);
 

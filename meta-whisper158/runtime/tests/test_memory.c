@@ -83,8 +83,9 @@ static void check_list(Arena *arena, Array *arrays, size_t n, const size_t units
 static void check_random_lists(void) {
     for (int round = 0; round < 60; round++) {
         Array arrays[MAX_PARTS];
-        size_t n = 1 + below(MAX_PARTS), audio = 1 + below(90), text = 1 + below(28), all = 0;
-        const size_t most[N_UNITS] = {1, audio, text}, some[N_UNITS] = {1, 1 + below((uint32_t)audio), below((uint32_t)text)};
+        size_t n = 1 + below(MAX_PARTS), all = 0;
+        const size_t most[N_UNITS] = {1, 1 + below(90), 1 + below(24), 1 + below(28)};
+        const size_t some[N_UNITS] = {1, 1 + below((uint32_t)most[1]), 1 + below((uint32_t)most[2]), below((uint32_t)most[3])};
         Arena arena;
 
         for (size_t i = 0; i < n; i++) {
@@ -94,7 +95,7 @@ static void check_random_lists(void) {
             arrays[i].step = 1 + below(below(2) ? 100 : 9000);
             all += arrays[i].step * most[arrays[i].unit];
         }
-        arena_init(&arena, audio, text);
+        arena_init(&arena, most);
         take_all(&arena, arrays, n);
         assert(arena_map(&arena) == 0);
         take_all(&arena, arrays, n);
@@ -110,11 +111,11 @@ static void check_random_lists(void) {
 
 /* Two arrays that never live together lie on the same place, and what was given back comes back as zeros. */
 static void check_reuse(void) {
-    const size_t units[N_UNITS] = {1, 1, 1};
+    const size_t units[N_UNITS] = {1, 1, 1, 1};
     uint8_t *early = NULL, *late = NULL;
     Arena arena;
 
-    arena_init(&arena, 1, 1);
+    arena_init(&arena, units);
     for (int pass = 0; pass < 2; pass++) {
         early = arena_take(&arena, "early", WHISPER158_PHASE_MEL, WHISPER158_PHASE_STEM, PER_CONTEXT, 8 * PAGE);
         late = arena_take(&arena, "late", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT, PER_TEXT_TILE, 8 * PAGE);
@@ -127,7 +128,7 @@ static void check_reuse(void) {
     assert(late[5 * PAGE] == 1);
     arena_release(&arena, WHISPER158_PHASE_TEXT, units);
     assert(late[5 * PAGE] == 1); /* it lies where something is to be */
-    arena_release(&arena, WHISPER158_PHASE_TEXT, (const size_t[N_UNITS]){1, 1, 0});
+    arena_release(&arena, WHISPER158_PHASE_TEXT, (const size_t[N_UNITS]){1, 1, 1, 0});
     assert(late[5 * PAGE] == 0);
     arena_free(&arena);
 }
@@ -135,11 +136,11 @@ static void check_reuse(void) {
 static void check_sizes_beyond_memory(void) {
     Arena arena;
 
-    arena_init(&arena, SIZE_MAX / 2, 1);
+    arena_init(&arena, (const size_t[N_UNITS]){1, SIZE_MAX / 2, 1, 1});
     (void)arena_take(&arena, "frames", WHISPER158_PHASE_MEL, WHISPER158_PHASE_TEXT, PER_AUDIO_TILE, 64);
     assert(arena_map(&arena) == -ENOMEM);
     arena_free(&arena);
-    arena_init(&arena, 1, 1);
+    arena_init(&arena, (const size_t[N_UNITS]){1, 1, 1, 1});
     for (int i = 0; i < 3; i++)
         (void)arena_take(&arena, "much", WHISPER158_PHASE_MEL, WHISPER158_PHASE_TEXT, PER_CONTEXT, SIZE_MAX / 3);
     assert(arena_map(&arena) == -ENOMEM);

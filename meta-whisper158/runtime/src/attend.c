@@ -3,8 +3,8 @@
 /*
  * Attention to the frames of the audio: the encoder's own, and the decoder's cross-attention.
  *
- * Keys and values are floats as they come from the matrix product, or 7-bit integers in blocks (kernels.h), which take a
- * quarter of the memory and less than half of the time. Which, the model says.
+ * Keys and values are floats as they come from the matrix product, or 7-bit integers in blocks (kernels.h), which take
+ * a quarter of the memory and less than half of the time. Which, the model says.
  */
 #include "attend.h"
 
@@ -39,8 +39,8 @@ static void pack_chunk(const KeyValues *kv, Pack *pack, const float *x, size_t c
                  block_frames(frames, b), head_channels, out + (b * kv->heads + h) * block_bytes);
 }
 
-void key_values_project(KeyValues *kv, const Kernels *k, const Attention *attn, Activations x, size_t chunk, size_t frames,
-                        float *scratch, ChunkScratch *s) {
+void key_values_project(KeyValues *kv, const Kernels *k, const Attention *attn, Activations x, size_t chunk,
+                        size_t frames, float *scratch, ChunkScratch *s) {
     size_t n = chunk_tiles(frames, chunk), at = chunk * CHUNK_TILES * kv->channels * TILE;
     uint32_t head_channels = kv->channels / kv->heads;
 

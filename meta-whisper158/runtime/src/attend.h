@@ -22,11 +22,11 @@ void key_values_lay_out(KeyValues *kv, const whisper158_model *model, uint32_t h
                         whisper158_phase first, whisper158_phase last, Arena *arena);
 
 /* Keys and values of one chunk, made by attn's layers from x. scratch: CHUNK_TILES x channels x TILE floats. */
-void key_values_project(KeyValues *kv, const Kernels *k, const Attention *attn, Activations x, size_t chunk, size_t frames,
-                        float *scratch, ChunkScratch *s);
+void key_values_project(KeyValues *kv, const Kernels *k, const Attention *attn, Activations x, size_t chunk,
+                        size_t frames, float *scratch, ChunkScratch *s);
 
-/* One head's attention over `frames` frames: a tile of queries [channels of the head][TILE], or a single one. scores: what
- * the kernels for floats need. */
+/* One head's attention over `frames` frames: a tile of queries [channels of the head][TILE], or a single one.
+ * scores: what the kernels for floats need. */
 void attend_frames_tile(const KeyValues *kv, const Kernels *k, uint32_t head, const float *q, size_t frames, float *y,
                         float *scores);
 void attend_frames(const KeyValues *kv, const Kernels *k, uint32_t head, const float *q, size_t frames, float *y,

@@ -4,8 +4,8 @@
  * The decoder: token and position embedding, blocks of self-attention, cross-attention to the audio and MLP, and the
  * embedding again as output head (whisper/model.py, TextDecoder). One token at a time.
  *
- * Self-attention's keys and values are kept as the encoder keeps its activations, [tile][channel][TILE] with the positions
- * in the lanes, and grow lane by lane; cross-attention's are attend.c's.
+ * Self-attention's keys and values are kept as the encoder keeps its activations, [tile][channel][TILE] with the
+ * positions in the lanes, and grow lane by lane; cross-attention's are attend.c's.
  */
 #include "decoder.h"
 
@@ -170,7 +170,8 @@ static void attend_head(void *arg, size_t head, uint32_t worker) {
     size_t first = head * channels;
 
     if (job->cross)
-        attend_frames(job->cross, d->k, (uint32_t)head, d->query + first, job->frames, d->mixed + first, d->scores[worker]);
+        attend_frames(job->cross, d->k, (uint32_t)head, d->query + first, job->frames, d->mixed + first,
+                      d->scores[worker]);
     else
         d->k->attend(d->query + first, job->self->key + first * TILE, job->self->value + first * TILE,
                      (size_t)state * TILE, job->frames, channels, d->mixed + first, d->scores[worker]);

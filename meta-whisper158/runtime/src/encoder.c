@@ -5,9 +5,9 @@
  * (whisper/model.py, AudioEncoder).
  *
  * Work is divided by frames. A worker takes a chunk of neighbouring tiles through everything that concerns these frames
- * alone; only attention looks at other frames. So a block is two loops over chunks: `project` makes keys and values of all
- * frames, `mix` makes queries, attends and does the rest of the block. Both begin with the same norm, which costs less than
- * what it gives would take to keep. What lies between two layers of a chunk never
+ * alone; only attention looks at other frames. So a block is two loops over chunks: `project` makes keys and values of
+ * all frames, `mix` makes queries, attends and does the rest of the block. Both begin with the same norm, which costs
+ * less than what it gives would take to keep. What lies between two layers of a chunk never
  * leaves the worker's cache.
  */
 #include "encoder.h"

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Attention in integers (kernels.h says what is computed, ref_attention.c in plain C), compiled for each kind of processor.
+ * Attention in integers (kernels.h says what is computed, ref_attention.c in plain C), compiled for each kind of
+ * processor.
  *
  * A block of keys and one of values stay in the first-level cache while all queries of the tile pass by. Nothing is
  * summed across a register but pairs of lanes at the end: for scores the lanes are the frames and four channels of the
@@ -147,7 +148,8 @@ static inline void weigh(const int16_t steps[BLOCK], int16_t best, uint8_t weigh
         __m256i n = _mm256_packus_epi16(_mm256_subs_epi16(m, s[2 * i]), _mm256_subs_epi16(m, s[2 * i + 1]));
         __m256i at = _mm256_and_si256(n, _mm256_set1_epi8(31)), mantissa, shift, a, b;
 
-        mantissa = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, at), _mm256_shuffle_epi8(high, at), _mm256_slli_epi16(at, 3));
+        mantissa = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, at), _mm256_shuffle_epi8(high, at),
+                                      _mm256_slli_epi16(at, 3));
         shift = _mm256_shuffle_epi8(power, _mm256_and_si256(_mm256_srli_epi16(n, 5), _mm256_set1_epi8(7)));
         /* mantissa 2^(7 - n) / 2^7, rounded half up */
         a = _mm256_mulhrs_epi16(_mm256_maddubs_epi16(_mm256_and_si256(even, shift), mantissa), seventh);
@@ -179,7 +181,8 @@ TEMPLATE void mix_part(const uint8_t *weights, const int8_t *codes, uint32_t cha
         const __m256i *v = (const __m256i *)(codes + j * channels);
 
         for (uint32_t r = 0; r < MIX_CHANNELS / W; r++) {
-            __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a, v[r]), _mm256_maddubs_epi16(b, v[channels / W + r]));
+            __m256i pairs =
+                _mm256_add_epi16(_mm256_maddubs_epi16(a, v[r]), _mm256_maddubs_epi16(b, v[channels / W + r]));
 
             sum[r] += (vi)_mm256_madd_epi16(pairs, ones);
         }
@@ -200,8 +203,8 @@ static inline int8x16_t repeat4(const void *codes) {
 }
 
 /*
- * sums += x[i] x (REGISTERS registers of codes, i x stride bytes on) over `quads`, as many as can be summed in 16 bits. The
- * two lanes that belong together are not added yet. `first`: sums begins here.
+ * sums += x[i] x (REGISTERS registers of codes, i x stride bytes on) over `quads`, as many as can be summed in 16 bits.
+ * The two lanes that belong together are not added yet. `first`: sums begins here.
  */
 TEMPLATE void multiply(const int8x16_t *x, const int8_t *codes, size_t stride, uint32_t quads, int first,
                        int32x4_t sums[2 * REGISTERS]) {
@@ -238,8 +241,8 @@ static void queries_ready(Queries *q) {
             q->repeated[i][quad] = repeat4(q->codes + (quad * q->n + i) * 4);
 }
 
-TEMPLATE void score_channels(const Queries *q, const int8_t *keys, const float *factor, size_t frames, uint32_t channels,
-                             int16_t (*steps)[BLOCK]) {
+TEMPLATE void score_channels(const Queries *q, const int8_t *keys, const float *factor, size_t frames,
+                             uint32_t channels, int16_t (*steps)[BLOCK]) {
     for (uint32_t i = 0; i < q->n; i++)
         for (size_t j = 0; j < frames; j += 4 * REGISTERS) {
             const int8x16_t *x = q->repeated[i];

@@ -135,7 +135,7 @@ typedef struct Kernels {
     /*
      * The same in integers, over keys and values in packed blocks (see below). head_channels: 32 or 64.
      * pack_keys, pack_values: the first `frames` (1 to BLOCK) of k or v, laid out as above, into one block.
-     * attend_tile_i8, attend_i8: the blocks of the head lie key_stride and value_stride bytes apart, both multiples of 64.
+     * attend_tile_i8, attend_i8: the blocks of the head lie key_stride and value_stride bytes apart, multiples of 64.
      */
     void (*pack_keys)(const float *k, size_t stride, size_t frames, uint32_t head_channels, void *block);
     void (*pack_values)(const float *v, size_t stride, size_t frames, uint32_t head_channels, void *block);
@@ -161,13 +161,13 @@ static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
 }
 
 /*
- * Attention in integers (attention.c). Keys, queries and values are int8 codes of 7 bits, -63 to 63, and weights are codes
- * of 0 to 124, so that sums of some products fit into 16 bits: four neighbouring channels of a key, or four neighbouring
- * frames of a value, lie together.
+ * Attention in integers (attention.c). Keys, queries and values are int8 codes of 7 bits, -63 to 63, and weights are
+ * codes of 0 to 124, so that sums of some products fit into 16 bits: four neighbouring channels of a key, or four
+ * neighbouring frames of a value, lie together.
  *
- * Keys of one head in BLOCK frames, key_block_bytes: codes [tile][channel / 4][TILE][4], then floats centre[channel], scale.
+ * Keys of one head in BLOCK frames, key_block_bytes: codes [tile][channel / 4][TILE][4], floats centre[channel], scale.
  *   key = centre + code x scale; the centre of a channel is the middle between its least and its greatest number
- * Values of one head in BLOCK frames, value_block_bytes: codes [BLOCK / 4][channel][4], then floats scale[channel].
+ * Values of one head in BLOCK frames, value_block_bytes: codes [BLOCK / 4][channel][4], floats scale[channel].
  *   value = code x scale
  * Frames that are not there have codes of zero. A query's codes have a scale of their own: its largest number / 63.
  *
@@ -175,13 +175,14 @@ static inline size_t kernels_scratch(uint32_t rows, uint32_t channels) {
  *   step[j] = round(32 log2(e) / sqrt(head_channels) x query scale x key scale x (query codes . key codes))
  * and a frame's weight, relative to the block's best, is 2^-((best - step) / 32) in whole 124ths:
  *   n = min(best - step, 255), weight = weight_mantissa[n % 32] / 2^(n / 32), rounded half up
- * Up to here, arithmetic is exact or rounded once, and the same in every set. The blocks' sums of weight x value, and of
- * weights, are added as floats, times e^(best / 32 ln 2 + query . centre / sqrt(head_channels)).
+ * Up to here, arithmetic is exact or rounded once, and the same in every set. The blocks' sums of weight x value, and
+ * of weights, are added as floats, times e^(best / 32 ln 2 + query . centre / sqrt(head_channels)).
  */
 #define BLOCK 64u
 #define CODE_MAX 63 /* of keys, queries and values */
 
-/* 124 x 2^(-i / 32): the most that lets four products with a value's code fit into 16 bits and 2^-8 of it round to zero. */
+/* 124 x 2^(-i / 32), rounded. Of 124, four products with a value's code fit into 16 bits, and what is 255 steps below
+ * the best rounds to zero. */
 extern const uint8_t weight_mantissa[32];
 
 static inline size_t blocks(size_t frames) {
@@ -217,15 +218,13 @@ static inline const float *block_floats_of(const void *block, uint32_t head_chan
     return (const float *)((const int8_t *)block + head_channels * BLOCK);
 }
 
-/* Codes of roughly x: the factor that makes codes of numbers up to `largest`; zero where they are too small to count. */
+/* The factor that makes codes of numbers up to `largest`; zero where they are too small to divide by. */
 static inline float code_factor(float largest) {
     return largest >= 0x1p-100f ? CODE_MAX / largest : 0;
 }
 
-/* What a step of the scores is in scores, times the scale of a query and a block's keys; bounded so that a step is
- * below 2^31 before it is cut to 16 bits. */
-#define STEPS_PER_E 46.166241308446828f /* 32 log2(e) */
-#define MAX_FACTOR 8192.0f
+#define STEPS_PER_E 46.166241308446828f /* 32 log2(e): steps to a score of 1 */
+#define MAX_FACTOR 8192.0f /* from a product of codes to steps, which stay below 2^31 until they are cut to 16 bits */
 
 /* Codes of rows first .. first+3 of a matrix that is not MATRIX_F16: out[4][channels], zero for rows beyond the last
  * (the vocabulary is no multiple of 4). Shared by the sets. */

@@ -175,7 +175,8 @@ static void assert_blocks(const void *keys, size_t key_stride, const void *value
     assert_block(BLOCK, channels, keys);
     assert_block(BLOCK, channels, values);
     assert(frames > 0 && key_stride % 64 == 0 && value_stride % 64 == 0);
-    assert(blocks(frames) == 1 || (key_stride >= key_block_bytes(channels) && value_stride >= value_block_bytes(channels)));
+    assert(blocks(frames) == 1 || key_stride >= key_block_bytes(channels));
+    assert(blocks(frames) == 1 || value_stride >= value_block_bytes(channels));
     (void)frames;
     (void)key_stride;
     (void)value_stride;

@@ -74,22 +74,30 @@ static void pack_both(const Kernels *k, const float *keys, const float *values, 
     }
 }
 
-/* The set against the reference on the same blocks. Weights and sums are the same integers in both; what may differ is how
- * a few float operations on them are rounded. */
+static void run_tile(const Kernels *k, const Packed *p, const float *q, float *y) {
+    k->attend_tile_i8(q, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, y);
+}
+
+static void run_single(const Kernels *k, const Packed *p, const float *q, float *y) {
+    k->attend_i8(q, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, y);
+}
+
+/* The set against the reference on the same blocks. Weights and sums are the same integers in both; what may differ is
+ * how a few float operations on them are rounded. */
 static void compare_i8(const Packed *p, const float *q, float bound) {
     float *a = floats(p->channels * TILE), *b = floats(p->channels * TILE), *one = floats(p->channels);
 
     assert(a && b && one);
     poison(b, p->channels * TILE);
-    ref.attend_tile_i8(q, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, a);
-    new.attend_tile_i8(q, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, b);
+    run_tile(&ref, p, q, a);
+    run_tile(&new, p, q, b);
     assert_close("attend_tile_i8", a, b, p->channels * TILE, bound);
     for (uint32_t lane = 0; lane < TILE; lane += TILE - 1) {
         for (uint32_t c = 0; c < p->channels; c++)
             one[c] = q[c * TILE + lane];
-        ref.attend_i8(one, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, a);
         poison(b, p->channels);
-        new.attend_i8(one, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, b);
+        run_single(&ref, p, one, a);
+        run_single(&new, p, one, b);
         assert_close("attend_i8", a, b, p->channels, bound);
     }
     free(a);
@@ -114,11 +122,8 @@ static void bench_i8(const Packed *p, const float *q, const float *k, size_t str
 
     BENCH("pack_keys 64x64", p->channels * BLOCK, new.pack_keys(k, stride, BLOCK, p->channels, key_block(p, 0)));
     BENCH("pack_values 64x64", p->channels * BLOCK, new.pack_values(k, stride, BLOCK, p->channels, value_block(p, 0)));
-    BENCH("attend_tile_i8 64x1500", work * TILE,
-          new.attend_tile_i8(q, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames,
-                             p->channels, y));
-    BENCH("attend_i8 64x1500", work,
-          new.attend_i8(q, key_block(p, 0), p->key_stride, value_block(p, 0), p->value_stride, p->frames, p->channels, y));
+    BENCH("attend_tile_i8 64x1500", work * TILE, run_tile(&new, p, q, y));
+    BENCH("attend_i8 64x1500", work, run_single(&new, p, q, y));
 }
 
 /* Random floats through packing; `loudness` is the queries', `centre` what all keys have in common. */
@@ -143,7 +148,7 @@ static void check_floats(uint32_t channels, size_t frames, float loudness, float
     compare_i8(&a, q, 2e-5f);
 
     ref.attend_tile(q, k + channels * TILE, v + channels * TILE, stride, frames, channels, exact, scratch);
-    new.attend_tile_i8(q, key_block(&a, 0), a.key_stride, value_block(&a, 0), a.value_stride, frames, channels, y);
+    run_tile(&new, &a, q, y);
     assert(distance(exact, y, channels * TILE) <= bound);
     if (frames == 1500) {
         BENCH("attend_tile 64x1500", 2 * channels * TILE * frames,
@@ -167,7 +172,7 @@ static void fill_codes(int8_t *codes, size_t n, Kind kind) {
         codes[i] = (int8_t)(codes[i] / 2); /* +-127 become +-63 */
 }
 
-/* Codes at their ends. `spread` is the steps' factor: none, so that all frames weigh the same and most; one at which the
+/* Codes at their ends. `spread` is the keys' scale: none, so that all frames weigh the same and most; one at which the
  * best frame takes all; one that drives the steps beyond 16 bits. */
 static void check_extremes(uint32_t channels, size_t frames, Kind keys, Kind values, Kind queries, float spread) {
     Packed p = packed(channels, frames);
@@ -228,7 +233,7 @@ static void check_peak(void) {
             q[c * TILE + l] = 7.3125f / 8;
     }
     pack_both(&new, k, v, stride, &p);
-    new.attend_tile_i8(q, key_block(&p, 0), p.key_stride, value_block(&p, 0), p.value_stride, FRAMES, CHANNELS, y);
+    run_tile(&new, &p, q, y);
     /* Of the peak's own block, 63 frames of 1499, the background is lost: they weigh 1 / 1499 of the peak each. */
     for (uint32_t i = 0; i < CHANNELS * TILE; i++)
         assert(fabsf(y[i]) < 0.05f);

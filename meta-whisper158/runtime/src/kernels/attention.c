@@ -75,14 +75,26 @@ static inline __m256i repeat4(const void *codes) {
     return _mm256_set1_epi32(four);
 }
 
+/* sum += products of unsigned and signed bytes, four of each in a lane. Two products of pairs fit into 16 bits: at most
+ * 4 x 126 x 63 = 31752 of scores, 4 x 127 x 63 = 32004 of values. */
+static inline __m256i add_products(__m256i sum, __m256i a, __m256i x, __m256i b, __m256i y) {
+#if defined(__AVX512VNNI__)
+    return _mm256_dpbusd_epi32(_mm256_dpbusd_epi32(sum, a, x), b, y);
+#else
+    __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a, x), _mm256_maddubs_epi16(b, y));
+
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+
 /*
  * One operand of the product of bytes has to be unsigned: keys, plus CODE_MAX. What this makes too much, CODE_MAX times
- * the sum of the query's codes, is subtracted at the end. Two such products of pairs fit: 4 x 126 x 63 = 31752.
+ * the sum of the query's codes, is subtracted at the end.
  * The numbers of queries and of registers of keys, W frames each, are constants where this is called.
  */
 TEMPLATE void score_part(const Queries *q, uint32_t first, uint32_t queries, const int8_t *keys, uint32_t registers,
                          const float *factor, int16_t (*steps)[BLOCK]) {
-    const __m256i offset = _mm256_set1_epi8(CODE_MAX), ones = _mm256_set1_epi16(1);
+    const __m256i offset = _mm256_set1_epi8(CODE_MAX);
     __m256i sum[8][8];
 
     for (uint32_t i = 0; i < queries; i++)
@@ -96,12 +108,8 @@ TEMPLATE void score_part(const Queries *q, uint32_t first, uint32_t queries, con
             __m256i a = _mm256_add_epi8(_mm256_load_si256(key), offset);
             __m256i b = _mm256_add_epi8(_mm256_load_si256(key + TILE / W), offset);
 
-            for (uint32_t i = 0; i < queries; i++) {
-                __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a, repeat4(codes + i * 4)),
-                                                 _mm256_maddubs_epi16(b, repeat4(codes + (q->n + i) * 4)));
-
-                sum[i][r] = _mm256_add_epi32(sum[i][r], _mm256_madd_epi16(pairs, ones));
-            }
+            for (uint32_t i = 0; i < queries; i++)
+                sum[i][r] = add_products(sum[i][r], a, repeat4(codes + i * 4), b, repeat4(codes + (q->n + i) * 4));
         }
     }
     for (uint32_t i = 0; i < queries; i++)
@@ -172,20 +180,14 @@ static inline int32_t sum_weights(const uint8_t weights[BLOCK]) {
 /* 4 x 124 x 63 = 31248 */
 TEMPLATE void mix_part(const uint8_t *weights, const int8_t *codes, uint32_t channels, size_t frames,
                        vi sum[MIX_CHANNELS / W]) {
-    const __m256i ones = _mm256_set1_epi16(1);
-
     for (uint32_t r = 0; r < MIX_CHANNELS / W; r++)
         sum[r] = (vi)_mm256_setzero_si256();
     for (size_t j = 0; j < frames; j += 8) {
         __m256i a = repeat4(weights + j), b = repeat4(weights + j + 4);
         const __m256i *v = (const __m256i *)(codes + j * channels);
 
-        for (uint32_t r = 0; r < MIX_CHANNELS / W; r++) {
-            __m256i pairs =
-                _mm256_add_epi16(_mm256_maddubs_epi16(a, v[r]), _mm256_maddubs_epi16(b, v[channels / W + r]));
-
-            sum[r] += (vi)_mm256_madd_epi16(pairs, ones);
-        }
+        for (uint32_t r = 0; r < MIX_CHANNELS / W; r++)
+            sum[r] = (vi)add_products((__m256i)sum[r], a, v[r], b, v[channels / W + r]);
     }
 }
 

@@ -282,5 +282,6 @@ void kernels_init_gemv(Kernels *k);
 void kernels_init_gemv_avx2(Kernels *k);
 void kernels_init_attention(Kernels *k);
 void kernels_init_attention_avx2(Kernels *k);
+void kernels_init_attention_vnni(Kernels *k); /* AVX2 with the products of bytes of AVX-512 VNNI and VL */
 
 #endif

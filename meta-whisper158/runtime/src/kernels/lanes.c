@@ -21,16 +21,6 @@ void KERNELS_INIT(Kernels *k) {
 
 #else
 
-#if defined(__AVX512F__)
-#define LANES_NAME "avx512"
-#elif defined(__AVX2__)
-#define LANES_NAME "avx2"
-#elif defined(__aarch64__)
-#define LANES_NAME "neon"
-#else
-#define LANES_NAME "sse2"
-#endif
-
 #define VECTORS (TILE / W) /* to a tile */
 /* Of weights in one pass of the micro-kernel. With as many sums as this makes, at least eight, none waits for another. */
 #define ROWS (VECTORS == 1 ? 8u : 4u)
@@ -500,7 +490,6 @@ static void attend(const float *q, const float *k, const float *v, size_t stride
 }
 
 void KERNELS_INIT(Kernels *k) {
-    k->name = LANES_NAME;
     for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
         k->gemm_f32[f] = gemm_f32;
         if (f != MATRIX_F16)

@@ -347,7 +347,6 @@ static void attend(const float *q, const float *k, const float *v, size_t stride
 
 void kernels_init_ref(Kernels *k) {
     *k = (Kernels){
-        .name = "ref",
         .dequantise_row = dequantise_row,
         .quantise_tile = quantise_tile,
         .quantise = quantise,

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 typedef struct Set {
+    const char *name;
     int (*runs_here)(void);
     void (*init[6])(Kernels *k); /* one after the other, on top of the reference */
 } Set;
@@ -28,22 +29,35 @@ static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static int has_vnni(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+#if defined(__aarch64__)
+#define PLAIN_SIMD "neon"
+#else
+#define PLAIN_SIMD "sse2"
 #endif
 
 /* From the plainest to the best. */
 static const Set sets[] = {
-    {always, {kernels_init_ref}},
+    {"ref", always, {kernels_init_ref}},
 #if defined(__x86_64__) || defined(__aarch64__)
-    {always,
+    {PLAIN_SIMD, always,
      {kernels_init_lanes, kernels_init_tbl, kernels_init_dot, kernels_init_lut, kernels_init_gemv, kernels_init_attention}},
 #endif
 #if defined(__x86_64__)
-    {has_avx2,
+    {"avx2", has_avx2,
      {kernels_init_lanes_avx2, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2,
       kernels_init_attention_avx2}},
-    {has_avx512,
+    {"avx512", has_avx512,
      {kernels_init_lanes_avx512, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx512,
       kernels_init_gemv_avx2, kernels_init_attention_avx2}},
+    {"vnni", has_vnni,
+     {kernels_init_lanes_avx512, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx512,
+      kernels_init_gemv_avx2, kernels_init_attention_vnni}},
 #endif
 };
 
@@ -79,6 +93,7 @@ int kernels_init(Kernels *out, uint32_t index) {
             kernels_init_ref(out);
             for (size_t j = 0; j < sizeof sets[i].init / sizeof *sets[i].init && sets[i].init[j]; j++)
                 sets[i].init[j](out);
+            out->name = sets[i].name;
             return 0;
         }
     }

@@ -186,9 +186,9 @@ typedef uint32_t vu __attribute__((vector_size(W * sizeof(int32_t))));
 
 /* to even, |a| < 2^31 */
 static inline vi vi_round(vf a) {
-#if defined(__AVX512F__)
+#if W == 16
     return (vi)_mm512_cvtps_epi32(a);
-#elif defined(__AVX2__)
+#elif W == 8
     return (vi)_mm256_cvtps_epi32(a);
 #elif defined(__aarch64__)
     return (vi)vcvtnq_s32_f32(a);

@@ -402,22 +402,28 @@ VARIANT_OF_SHAPE(t4_8, T4(8, 8))
 VARIANT_OF_SHAPE(t5_8, T5(4, 8))
 #endif
 
+static void add(Kernels *k, const char *name, GemmI8 *t4, GemmI8 *t5) {
+    kernels_add_gemm_i8(k, MATRIX_T4, name, t4);
+    kernels_add_gemm_i8(k, MATRIX_T5, name, t5);
+}
+
 /*
- * The last one is the default: where nothing was measured, tables that leave room in a first-level cache of 32 KB. With
- * AVX-512, whose processors have more than that, wide tables win.
+ * The last one added is the default where nothing was measured: on aarch64 the one with the fewest instructions whose
+ * tables leave room in a first-level cache of 32 KB; with AVX-512, whose processors have more, the wide one.
  */
 void KERNELS_INIT(Kernels *k) {
-#if !defined(__AVX2__)
-    kernels_add_gemm_i8(k, MATRIX_T4, "lut-8", t4_8);
-    kernels_add_gemm_i8(k, MATRIX_T5, "lut-8", t5_8);
-#endif
-    kernels_add_gemm_i8(k, MATRIX_T4, "lut-32-half", t4_32_half);
-    kernels_add_gemm_i8(k, MATRIX_T5, "lut-32-half", t5_32_half);
-    kernels_add_gemm_i8(k, MATRIX_T4, "lut-32", t4_32);
-    kernels_add_gemm_i8(k, MATRIX_T5, "lut-32", t5_32);
-#if !defined(__AVX512BW__)
-    kernels_add_gemm_i8(k, MATRIX_T4, "lut-16", t4_16);
-    kernels_add_gemm_i8(k, MATRIX_T5, "lut-16", t5_16);
+#if defined(__AVX512BW__)
+    add(k, "lut-32-half", t4_32_half, t5_32_half);
+    add(k, "lut-32", t4_32, t5_32);
+#elif defined(__AVX2__)
+    add(k, "lut-32", t4_32, t5_32);
+    add(k, "lut-32-half", t4_32_half, t5_32_half);
+    add(k, "lut-16", t4_16, t5_16);
+#else
+    add(k, "lut-8", t4_8, t5_8);
+    add(k, "lut-16", t4_16, t5_16);
+    add(k, "lut-32", t4_32, t5_32);
+    add(k, "lut-32-half", t4_32_half, t5_32_half);
 #endif
 }
 

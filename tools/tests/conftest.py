@@ -3,6 +3,7 @@
 """What several tests need. Whatever takes long is made once, at the first request, and kept in the cache."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.sounds import sounds as recorded_sounds
 from whisper158.model import models
 from whisper158.paths import GOLDEN, ROOT
+
+# A shell's background jobs ignore the interrupt, and so would all programs that tests start from one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a user may have set or stored, and a test should not see.
 USERS = ("WHISPER158_MODEL", "CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME")

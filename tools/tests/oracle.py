@@ -16,7 +16,7 @@ import torch
 import whisper
 from whisper.model import ModelDimensions, MultiHeadAttention, Whisper
 
-from whisper158.model.blob import Blob, Dtype
+from whisper158.model.blob import QUANTISED, Blob, Dtype
 from whisper158.model.checkpoint import Checkpoint, Dims
 from whisper158.model.ternary import unpack
 
@@ -39,7 +39,7 @@ def simulation(blob: Blob) -> Whisper:
         hears = isinstance(module, MultiHeadAttention) and (name.startswith("encoder.") or name.endswith("cross_attn"))
         if activation_bits == 8 and hears:
             module.qkv_attention = _integer_attention(module)
-    if blob.sections["decoder.token_embedding.weight"].dtype == Dtype.I8:
+    if blob.sections["decoder.token_embedding.weight"].dtype in (Dtype.I8, Dtype.I4):
         model.decoder.ln.register_forward_hook(_in_14_bits)
     return model
 
@@ -57,12 +57,13 @@ def _filled(dims: Dims, tensors: dict[str, Floats]) -> Whisper:
 
 def _codes(blob: Blob, name: str) -> npt.NDArray[np.int8]:
     section = blob.sections[name]
-    return unpack(blob.array(name), section) if section.dtype == Dtype.T158 else np.asarray(blob.array(name), np.int8)
+    array = blob.array(name)
+    return np.asarray(array, np.int8) if section.dtype == Dtype.I8 else unpack(array, section)
 
 
 def _weights(blob: Blob, name: str) -> Floats:
     section = blob.sections[name]
-    if section.dtype in (Dtype.I8, Dtype.T158):
+    if section.dtype in QUANTISED:
         scale = np.repeat(blob.array(f"{name}.scale"), section.group, axis=1)
         return np.asarray(_codes(blob, name) * scale, np.float32)
     weights: Floats = blob.array(name).astype(np.float32)

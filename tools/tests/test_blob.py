@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from whisper158.errors import UserError
 from whisper158.model import blob
 from whisper158.model.blob import STORAGE, Array, Bytes, Dtype, Packing, Section
-from whisper158.model.ternary import pack, project, quantise_i8
+from whisper158.model.ternary import pack, project, quantise_i4, quantise_i8
 from whisper158.paths import GOLDEN, ROOT, RUNTIME
 
 CORPUS = RUNTIME / "fuzz" / "corpus" / "fuzz_blob"
@@ -39,6 +39,11 @@ def everything() -> list[Part]:
         (Section("f", Dtype.F32, (2, 1, 3)), generator.standard_normal((2, 1, 3)).astype("<f4")),
         (Section("h", Dtype.F16, (3, 3)), generator.standard_normal((3, 3)).astype("<f2")),
     ]
+    for group in (32, 96):
+        weights = generator.standard_normal((5, 96))
+        section = Section(f"i4_{group}", Dtype.I4, weights.shape, group=group)
+        four = quantise_i4(weights, group)
+        parts += [(section, pack(four.codes, section)), (section.scale, four.scales)]
     for group, channels in ((32, 96), (96, 96), (37, 37)):
         weights = generator.standard_normal((4, channels))
         section = Section(f"i8_{group}", Dtype.I8, weights.shape, group=group)
@@ -119,6 +124,8 @@ def payloads(section: Section) -> st.SearchStrategy[Array]:
         raw = np.random.default_rng(seed).integers(0, largest + 1, section.stored_shape)
         if section.dtype == Dtype.I8:
             return (raw // 2).astype("i1")
+        if section.dtype == Dtype.I4:
+            raw = (raw & 15) % 15 + 1 | ((raw >> 4) % 15 + 1) << 4
         if section.packing == Packing.T2:
             raw &= ~(raw >> 1 & 0x55)  # no bit pair 3
         return raw.astype(STORAGE[section.dtype])
@@ -158,8 +165,15 @@ def quantised_parts(draw: st.DrawFn) -> list[Part]:
     return [(section, payload), (section.scale, draw(payloads(section.scale)))]
 
 
+@st.composite
+def nibble_parts(draw: st.DrawFn) -> list[Part]:
+    group = 32 * draw(st.integers(1, 3))
+    section = Section("weight", Dtype.I4, (draw(st.integers(1, 5)), group * draw(st.integers(1, 3))), group=group)
+    return [(section, draw(payloads(section))), (section.scale, draw(payloads(section.scale)))]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(parts=plain_parts() | quantised_parts())
+@given(parts=plain_parts() | quantised_parts() | nibble_parts())
 def test_what_is_written_is_read(parts: list[Part], tmp_path: Path) -> None:
     path = write(tmp_path / "a.w158", parts)
     read = blob.read(path)
@@ -196,6 +210,7 @@ def test_payloads_are_drawn_one_at_a_time(tmp_path: Path) -> None:
 
 U8 = Section("a", Dtype.U8, (1,))
 I8 = Section("w", Dtype.I8, (4, 64), group=32)
+I4 = Section("w", Dtype.I4, (5, 64), group=32)
 T2 = Section("w", Dtype.T158, (4, 64), Packing.T2, 32)
 
 
@@ -224,6 +239,8 @@ T2 = Section("w", Dtype.T158, (4, 64), Packing.T2, 32)
         ([replace(I8, group=0)], "group is 0"),
         ([replace(I8, group=16), replace(I8, group=16).scale], "group is 16"),
         ([replace(I8, group=48)], "group is 48"),
+        ([replace(I4, shape=(5, 40), group=40)], "group is 40, it must be a multiple of 32 for i4"),
+        ([replace(I4, packing=Packing.T2)], "packing t2 does not go with dtype i4"),
         ([replace(I8, shape=(4, 4, 64))], "rank is 3, it must be 2"),
         ([replace(T2, shape=(6, 64)), replace(T2, shape=(6, 64)).scale], "multiple of 4"),
         ([replace(I8, name="w" * 60), replace(I8, name="w" * 60).scale], "name is not"),
@@ -250,6 +267,8 @@ BAD_VALUES = [
     ("f", 0, np.nan, "infinite or not a number"),
     ("h", 8, -np.inf, "infinite or not a number"),
     ("i8_32", 383, -128, "-128"),
+    ("i4_32", 0, 0x10, "a weight is -8"),
+    ("i4_96", 239, 0x0F, "a weight is -8"),
     ("i8_32.scale", 11, -1, "a scale is negative"),
     ("i8_32.scale", 0, -0.0, "a scale is negative"),
     ("t2_96.scale", 0, np.nan, "infinite or not a number"),
@@ -436,7 +455,7 @@ TABLE_FIELDS = [
     ("f", 63, "<B", 1, "name"),
     ("f", 0, "<B", ord("h"), "section h: name occurs twice"),
     ("f", 64, "<I", 0, "section f: dtype 0 is unknown"),
-    ("f", 64, "<I", 7, "section f: dtype 7 is unknown"),
+    ("f", 64, "<I", 8, "section f: dtype 8 is unknown"),
     ("f", 64, "<I", Dtype.F16, "section f: size is 24"),
     ("f", 68, "<I", 4, "section f: packing 4 is unknown"),
     ("f", 68, "<I", Packing.T2, "section f: packing t2 does not go with dtype f32"),
@@ -457,6 +476,10 @@ TABLE_FIELDS = [
     ("i8_32", 96, "<I", 0, "section i8_32: group is 0"),
     ("i8_32", 96, "<I", 16, "section i8_32: group is 16"),
     ("i8_32", 96, "<I", 96, "its section i8_32.scale must be f32 of shape [4, 1]"),
+    ("i4_32", 96, "<I", 48, "section i4_32: group is 48"),
+    ("i4_32", 96, "<I", 96, "its section i4_32.scale must be f32 of shape [5, 1]"),
+    ("i4_32", 64, "<I", Dtype.I8, "section i4_32: size is 240"),
+    ("i8_37", 64, "<I", Dtype.I4, "section i8_37: group is 37, it must be a multiple of 32 for i4"),
     ("i8_32", 72, "<I", 1, "its section i8_32.scale must be"),
     ("i8_32.scale", 0, "<B", ord("j"), "no section i8_32.scale beside it"),
     ("i8_32.scale", 64, "<I", Dtype.U32, "its section i8_32.scale must be f32"),

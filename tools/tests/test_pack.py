@@ -105,7 +105,7 @@ def weights(read: Blob, name: str) -> Array:
     array = read.array(name)
     if not section.group:
         return array
-    codes = unpack(array, section) if section.dtype == Dtype.T158 else array
+    codes = array if section.dtype == Dtype.I8 else unpack(array, section)
     return Quantised(codes, read.array(f"{name}.scale")).weights()
 
 
@@ -190,5 +190,6 @@ def test_the_golden_file_holds_every_coding() -> None:
     assert {dtype for dtype, _, _ in codings} == set(Dtype)
     for packing in (Packing.T2, Packing.T4, Packing.T5):
         assert (Dtype.T158, packing, True) in codings and (Dtype.T158, packing, False) in codings
+    assert (Dtype.I4, Packing.PLAIN, True) in codings
     assert (Dtype.I8, Packing.PLAIN, True) in codings and (Dtype.I8, Packing.PLAIN, False) in codings
     assert GOLDEN.stat().st_size < 400 * 1024

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from whisper158.model.blob import Dtype, Packing, Section
-from whisper158.model.ternary import Quantised, pack, project, quantise_i8, unpack
+from whisper158.model.ternary import Quantised, pack, project, quantise_i4, quantise_i8, unpack
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def test_inputs_that_are_never_active_count_alike() -> None:
     assert np.array_equal(silent.codes, plain.codes) and np.array_equal(silent.scales, plain.scales)
 
 
-@pytest.mark.parametrize("quantise", [project, quantise_i8])
+@pytest.mark.parametrize("quantise", [project, quantise_i4, quantise_i8])
 def test_zeros_stay_zero(quantise: Any) -> None:
     w = np.array([[0.0, -0.0] * 32, [1.0] + [0.0] * 63], dtype=np.float32)
     quantised = quantise(w, 32)
@@ -85,7 +85,7 @@ def test_zeros_stay_zero(quantise: Any) -> None:
     assert not np.signbit(quantised.scales).any()
 
 
-@pytest.mark.parametrize("quantise", [project, quantise_i8])
+@pytest.mark.parametrize("quantise", [project, quantise_i4, quantise_i8])
 def test_a_group_that_does_not_divide_the_channels(quantise: Any) -> None:
     with pytest.raises(ValueError, match="64 channels are no whole number of groups of 48"):
         quantise(np.zeros((4, 64)), 48)
@@ -106,6 +106,32 @@ def test_i8_reaches_both_ends() -> None:
     assert quantised.codes.tolist() == [[-127, 127, 64, -32]]  # 63.5 goes to the even neighbour
 
 
+@given(w=matrices, group=groups)
+def test_i4_is_no_worse_than_rounding_to_the_largest(w: npt.NDArray[np.float32], group: int) -> None:
+    quantised = quantise_i4(w, group)
+    assert quantised.codes.dtype == np.int8 and np.abs(quantised.codes).max() <= 7
+    step = np.repeat(np.abs(w.reshape(*quantised.scales.shape, -1)).max(axis=-1) / 7, quantised.group, axis=1)
+    step = np.where(step > 0, step, 1).astype(np.float64)
+    plain = np.rint(w / step) * step
+    slack = 1e-5 * (w.astype(np.float64) ** 2).sum() + np.finfo(np.float32).tiny
+    assert ((quantised.weights().astype(np.float64) - w) ** 2).sum() <= ((plain - w) ** 2).sum() + slack
+
+
+def test_i4_finds_what_4_bits_can_hold() -> None:
+    codes = np.random.default_rng(4).integers(-7, 8, (7, 96)).astype(np.int8)
+    codes[:, ::32] = 7
+    quantised = quantise_i4(codes * np.float32(0.25), 32)
+    assert np.array_equal(quantised.codes, codes) and (quantised.scales == 0.25).all()
+
+
+def test_i4_takes_rows_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = np.random.default_rng(5).standard_normal((11, 64)).astype(np.float32)
+    whole = quantise_i4(w, 32)
+    monkeypatch.setattr("whisper158.model.ternary.I4_ROWS", 4)
+    parts = quantise_i4(w, 32)
+    assert np.array_equal(whole.codes, parts.codes) and np.array_equal(whole.scales, parts.scales)
+
+
 # -------------------------------------------------------------------------------------------------------------- packing
 
 
@@ -113,6 +139,11 @@ def slowly_packed(codes: npt.NDArray[np.int8], section: Section) -> list[int]:
     """The bytes in order, as docs/blob-format.md puts it."""
     rows, channels = codes.shape
     out = []
+    if section.dtype == Dtype.I4:
+        for row in codes + 8:
+            for run in range(0, channels, 32):
+                out += [int(row[run + i]) + 16 * int(row[run + 16 + i]) for i in range(16)]
+        return out
     if section.packing == Packing.T2:
         for block in range(rows // 4):
             for channel in range(channels):
@@ -141,7 +172,15 @@ def ternary(draw: st.DrawFn) -> tuple[npt.NDArray[np.int8], Section]:
     return codes, section
 
 
-@given(case=ternary())
+@st.composite
+def nibbles(draw: st.DrawFn) -> tuple[npt.NDArray[np.int8], Section]:
+    group = 32 * draw(st.integers(1, 4))
+    shape = (draw(st.integers(1, 9)), group * draw(st.integers(1, 3)))
+    codes = np.random.default_rng(draw(st.integers(0, 2**32))).integers(-7, 8, shape).astype(np.int8)
+    return codes, Section("w", Dtype.I4, shape, group=group)
+
+
+@given(case=ternary() | nibbles())
 def test_packing_is_as_the_document_says_and_comes_undone(case: tuple[npt.NDArray[np.int8], Section]) -> None:
     codes, section = case
     payload = pack(codes, section)

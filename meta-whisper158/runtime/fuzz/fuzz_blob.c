@@ -57,6 +57,8 @@ static void check_numbers(const BlobSection *section, bool scale) {
         require((((const uint16_t *)section->data)[i] >> 10 & 31) != 31);
     for (uint64_t i = 0; section->dtype == BLOB_I8 && i < section->size; i++)
         require(((const int8_t *)section->data)[i] != -128);
+    for (uint64_t i = 0; section->dtype == BLOB_I4 && i < section->size; i++)
+        require((((const uint8_t *)section->data)[i] & 15) && ((const uint8_t *)section->data)[i] >> 4);
 }
 
 static void check_section(const Blob *blob, const BlobSection *section) {
@@ -80,7 +82,8 @@ static void check_section(const Blob *blob, const BlobSection *section) {
     else
         check_numbers(section, false);
 
-    require((section->group != 0) == (section->dtype == BLOB_I8 || section->dtype == BLOB_T158));
+    require((section->group != 0) == (section->dtype == BLOB_I8 || section->dtype == BLOB_I4 ||
+                                     section->dtype == BLOB_T158));
     if (section->group) {
         snprintf(name, sizeof name, "%s.scale", section->name);
         scale = blob_find(blob, name);

@@ -98,7 +98,7 @@ typedef struct whisper158_model_info {
 
 typedef struct whisper158_section {
     const char *name;    /* NUL-terminated, owned by the model */
-    const char *dtype;   /* "f32", "f16", "i8", "u8", "u32", "t158"; static storage */
+    const char *dtype;   /* "f32", "f16", "i8", "u8", "u32", "t158", "i4"; static storage */
     const char *packing; /* "plain", "t2", "t4", "t5"; static storage */
     uint32_t rank;       /* 1 to 4 */
     uint32_t shape[4];   /* zero beyond rank */

@@ -52,7 +52,7 @@ typedef struct Reader {
 } Reader;
 
 const char *blob_dtype_name(BlobDtype dtype) {
-    static const char *const names[] = {NULL, "f32", "f16", "i8", "u8", "u32", "t158"};
+    static const char *const names[] = {NULL, "f32", "f16", "i8", "u8", "u32", "t158", "i4"};
 
     return names[dtype];
 }
@@ -242,7 +242,7 @@ static int check_name(const Reader *reader, uint32_t index) {
 static int check_kind(const Reader *reader, const BlobSection *section, uint32_t dtype, uint32_t packing) {
     const bool ternary = dtype == BLOB_T158;
 
-    if (dtype < BLOB_F32 || dtype > BLOB_T158)
+    if (dtype < BLOB_F32 || dtype > BLOB_I4)
         return w158_fail(reader->error, -ENOTSUP,
                          "%s: section %s: dtype %" PRIu32 " is unknown to this program: update whisper158",
                          reader->file, section->name, dtype);
@@ -279,7 +279,7 @@ static int check_group(const Reader *reader, const BlobSection *section) {
     const char *dtype = blob_dtype_name(section->dtype);
     const uint32_t rows = section->shape[0], channels = section->shape[1], group = section->group;
 
-    if (section->dtype != BLOB_I8 && section->dtype != BLOB_T158) {
+    if (section->dtype != BLOB_I8 && section->dtype != BLOB_I4 && section->dtype != BLOB_T158) {
         if (group)
             return refuse(reader, section, "group is %" PRIu32 ", but %s has no scales", group, dtype);
         return 0;
@@ -290,6 +290,8 @@ static int check_group(const Reader *reader, const BlobSection *section) {
         return refuse(reader, section,
                       "group is %" PRIu32 ", it must be %" PRIu32 " (a whole row) or a multiple of %d that divides it",
                       group, channels, GROUP_STEP);
+    if (section->dtype == BLOB_I4 && group % GROUP_STEP)
+        return refuse(reader, section, "group is %" PRIu32 ", it must be a multiple of %d for i4", group, GROUP_STEP);
     if (section->dtype == BLOB_T158 && rows % 4)
         return refuse(reader, section, "shape[0] is %" PRIu32 ", it must be a multiple of 4 for t158", rows);
     return 0;
@@ -310,7 +312,7 @@ uint64_t blob_payload_size(const BlobSection *section) {
     case BLOB_T5:
         return elements / section->group * ceil_div(section->group, T5_CHANNELS) * 4;
     default:
-        return elements * width[section->dtype];
+        return section->dtype == BLOB_I4 ? elements / 2 : elements * width[section->dtype];
     }
 }
 
@@ -421,6 +423,14 @@ static bool i8_is_good(const uint8_t *bytes, uint64_t count) {
     return !bad;
 }
 
+static bool i4_is_good(const uint8_t *bytes, uint64_t count) {
+    uint8_t bad = 0;
+
+    for (uint64_t i = 0; i < count; i++)
+        bad |= (bytes[i] & 0x0F) == 0 || (bytes[i] & 0xF0) == 0;
+    return !bad;
+}
+
 static bool t2_is_good(const uint8_t *bytes, uint64_t count) {
     uint8_t bad = 0;
 
@@ -479,6 +489,8 @@ static int check_values(const Reader *reader, const BlobSection *section) {
         problem = "a value is infinite or not a number";
     else if (section->dtype == BLOB_I8 && !i8_is_good(data, section->size))
         problem = "a weight is -128";
+    else if (section->dtype == BLOB_I4 && !i4_is_good(data, section->size))
+        problem = "a weight is -8";
     else if (section->packing == BLOB_T2 && !t2_is_good(data, section->size))
         problem = "a byte holds the bit pair 3, which is no ternary weight";
     else if (section->packing == BLOB_T4 && !bytes_are_at_most(data, section->size, 80))

@@ -109,7 +109,7 @@ static void gemv_rows(void *arg, size_t item, uint32_t worker) {
     if (job->q)
         job->k->gemv_i8[job->w->format](job->w, job->bias, job->q, job->q_scale, first, last, job->y);
     else if (job->q16)
-        job->k->gemv_i16(job->w, job->bias, job->q16, job->q_scale, first, last, job->y);
+        job->k->gemv_i16[job->w->format](job->w, job->bias, job->q16, job->q_scale, first, last, job->y);
     else
         job->k->gemv_f32[job->w->format](job->w, job->bias, job->x, first, last, job->y);
 }
@@ -126,15 +126,15 @@ static void gemv(const Decoder *d, Gemv job) {
     pool_run(d->pool, gemv_rows, &job, (job.w->rows + job.rows - 1) / job.rows);
 }
 
-/* y = w x + bias. Activations have 8 bits only where the model was made for that; 8-bit weights meet 14 bits of them else,
- * which is as good as floats. */
+/* y = w x + bias. Activations have 8 bits only where the model was made for that; weights of 8 or 4 bits meet 14 bits
+ * of them else, which is as good as floats. */
 static void multiply(Decoder *d, const Matrix *w, const float *bias, bool in_8_bits, const float *x, float *y) {
     Gemv job = {.w = w, .bias = bias, .x = x, .y = y};
 
     if (in_8_bits && w->format != MATRIX_F16) {
         d->k->quantise(x, w->channels, d->q, &job.q_scale);
         job.q = d->q;
-    } else if (w->format == MATRIX_I8 && w->group <= MAX_I16_GROUP) {
+    } else if (d->k->gemv_i16[w->format] && w->group <= MAX_I16_GROUP) {
         d->k->quantise_i16(x, w->channels, d->q16, &job.q_scale);
         job.q16 = d->q16;
     }

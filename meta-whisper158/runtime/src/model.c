@@ -94,6 +94,8 @@ MatrixFormat model_matrix_format(BlobDtype dtype, BlobPacking packing) {
         return MATRIX_F16;
     case BLOB_I8:
         return MATRIX_I8;
+    case BLOB_I4:
+        return MATRIX_I4;
     case BLOB_T158:
         return packing == BLOB_T2 ? MATRIX_T2 : packing == BLOB_T4 ? MATRIX_T4 : MATRIX_T5;
     default:
@@ -129,6 +131,8 @@ static Linear bind_linear(Binder *b, uint32_t rows, uint32_t channels, const cha
     char name[64];
     Linear l = {.weight = bind_matrix(b, rows, channels, print_name(name, "%s.weight", prefix))};
 
+    if (b->result >= 0 && l.weight.format == MATRIX_I4)
+        b->result = w158_fail(b->error, -EBADMSG, "section %s is i4, which only the token embedding may be", name);
     if (bias)
         l.bias = vector(b, rows, prefix, ".bias");
     return l;
@@ -192,8 +196,8 @@ static void bind_decoder(Binder *b, whisper158_model *m) {
     char block[64];
 
     m->embedding = bind_matrix(b, m->info.n_vocab, m->info.n_text_state, "decoder.token_embedding.weight");
-    if (b->result >= 0 && m->embedding.format > MATRIX_I8)
-        b->result = w158_fail(b->error, -EBADMSG, "section decoder.token_embedding.weight is ternary, but must be f16 or i8");
+    if (b->result >= 0 && m->embedding.format > MATRIX_I4)
+        b->result = w158_fail(b->error, -EBADMSG, "section decoder.token_embedding.weight is ternary, but must be f16, i8 or i4");
     m->decoder_positions = plain(b, BLOB_F16, 2, positions, "decoder.positional_embedding");
     for (uint32_t i = 0; i < m->info.n_text_layer; i++) {
         print_name(block, "decoder.blocks.%u", i);

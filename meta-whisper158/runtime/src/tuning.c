@@ -26,7 +26,7 @@
 #define CLEARLY 1.03
 
 static const char *const operation_names[] = {"gemm", "gemv"};
-static const char *const format_names[] = {"f16", "plain", "t2", "t4", "t5"}; /* by MatrixFormat, as packings */
+static const char *const format_names[] = {"f16", "plain", "nibbles", "t2", "t4", "t5"}; /* by MatrixFormat, as packings */
 
 /* ------------------------------------------------------------------------------------------------ what there is */
 
@@ -51,7 +51,7 @@ static Operation operation_of(const BlobSection *section) {
 
 /* Whether the blocks multiply 8-bit activations by these codes. */
 static bool is_tunable(const BlobSection *section) {
-    return section->group && strstr(section->name, ".blocks.") && section->shape[0] <= MAX_CHANNELS &&
+    return section->group && section->dtype != BLOB_I4 && strstr(section->name, ".blocks.") && section->shape[0] <= MAX_CHANNELS &&
            section->shape[1] <= MAX_CHANNELS;
 }
 

@@ -362,6 +362,7 @@ static void test_names(void) {
 #define F32_SECTION "mel.filters" /* [80, 201] */
 #define F16_SECTION "decoder.positional_embedding" /* [32, 64] */
 #define I8_SECTION "encoder.blocks.0.attn.value.weight" /* [64, 64], group 32 */
+#define I4_SECTION "decoder.token_embedding.weight" /* [1801, 64], group 32 */
 #define T2_SECTION "encoder.blocks.0.mlp.0.weight" /* [256, 64], group 32 */
 #define T4_SECTION "encoder.blocks.1.attn.query.weight" /* [64, 64], group 32 */
 #define T5_SECTION "encoder.blocks.1.attn.value.weight" /* [64, 64], group 32 */
@@ -378,7 +379,7 @@ static void test_table_rules(void) {
         const char *what;
     } cases[] = {
         {F32_SECTION, DTYPE, 4, 0, -ENOTSUP, NOT_QUANTISED "dtype 0 is unknown"},
-        {F32_SECTION, DTYPE, 4, 7, -ENOTSUP, "dtype 7 is unknown to this program: update whisper158"},
+        {F32_SECTION, DTYPE, 4, 8, -ENOTSUP, "dtype 8 is unknown to this program: update whisper158"},
         {F32_SECTION, DTYPE, 4, BLOB_F16, -EBADMSG, NOT_QUANTISED "size is 64320, but dtype"},
         {F32_SECTION, DTYPE, 4, BLOB_T158, -EBADMSG, "packing plain does not go with dtype t158"},
         {F32_SECTION, PACKING, 4, BLOB_T2, -EBADMSG, "packing t2 does not go with dtype f32"},
@@ -404,6 +405,9 @@ static void test_table_rules(void) {
         {I8_SECTION, GROUP, 4, 96, -EBADMSG, "section " I8_SECTION ": group is 96"},
         {I8_SECTION, GROUP, 4, 64, -EBADMSG, "section " I8_SECTION ".scale: it must be f32 of shape [64, 1]"},
         {I8_SECTION, GROUP, 4, UINT32_MAX, -EBADMSG, "section " I8_SECTION ": group is 4294967295"},
+        {I4_SECTION, GROUP, 4, 48, -EBADMSG, "section " I4_SECTION ": group is 48"},
+        {I4_SECTION, DTYPE, 4, BLOB_I8, -EBADMSG, "section " I4_SECTION ": size is"},
+        {I8_SECTION, DTYPE, 4, BLOB_I4, -EBADMSG, "section " I8_SECTION ": size is 4096, but"},
         {I8_SECTION, RANK, 4, 1, -EBADMSG, "shape[1] is 64, but rank is 1"},
         {T2_SECTION, SHAPE, 4, 254, -EBADMSG, "section " T2_SECTION ": shape[0] is 254, it must be a multiple of 4"},
         {F32_SECTION, RESERVED, 4, 1, -EBADMSG, NOT_QUANTISED "the reserved bytes"},
@@ -453,6 +457,10 @@ static void test_values(void) {
         {F16_SECTION, 0, 2, 0xFBFF, NULL},
         {I8_SECTION, 4095, 1, 0x80, "a weight is -128"},
         {I8_SECTION, 4095, 1, 0x81, NULL},
+        {I4_SECTION, 0, 1, 0x10, "a weight is -8"},
+        {I4_SECTION, 1000, 1, 0x0F, "a weight is -8"},
+        {I4_SECTION, 1000, 1, 0x11, NULL},
+        {I4_SECTION, 1000, 1, 0xFF, NULL},
         {T2_SECTION, 0, 1, 0x03, "a byte holds the bit pair 3"},
         {T2_SECTION, 1000, 1, 0x0C, "a byte holds the bit pair 3"},
         {T2_SECTION, 2000, 1, 0x30, "a byte holds the bit pair 3"},

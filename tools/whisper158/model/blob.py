@@ -48,6 +48,7 @@ class Dtype(IntEnum):
     U8 = 4
     U32 = 5
     T158 = 6
+    I4 = 7
 
 
 class Packing(IntEnum):
@@ -57,7 +58,7 @@ class Packing(IntEnum):
     T5 = 3
 
 
-QUANTISED = (Dtype.I8, Dtype.T158)
+QUANTISED = (Dtype.I8, Dtype.I4, Dtype.T158)
 STORAGE: Mapping[Dtype, np.dtype[Any]] = MappingProxyType(
     {
         Dtype.F32: np.dtype("<f4"),
@@ -66,6 +67,7 @@ STORAGE: Mapping[Dtype, np.dtype[Any]] = MappingProxyType(
         Dtype.U8: np.dtype("u1"),
         Dtype.U32: np.dtype("<u4"),
         Dtype.T158: np.dtype("u1"),
+        Dtype.I4: np.dtype("u1"),
     }
 )
 
@@ -105,6 +107,8 @@ class Section:
     @property
     def stored_shape(self) -> tuple[int, ...]:
         """Shape of the payload as an array of STORAGE[dtype]: what is packed several to a byte counts as bytes."""
+        if self.dtype == Dtype.I4:
+            return (self.shape[0], self.shape[1] // 2)
         if self.packing == Packing.PLAIN:
             return self.shape
         rows, channels = self.shape
@@ -149,6 +153,8 @@ def _problem_of_group(section: Section) -> str | None:
     group = section.group
     if group <= 0 or channels % group or (group != channels and group % GROUP_STEP):
         return f"group is {group}, it must be {channels} (a whole row) or a multiple of {GROUP_STEP} that divides it"
+    if section.dtype == Dtype.I4 and group % GROUP_STEP:
+        return f"group is {group}, it must be a multiple of {GROUP_STEP} for i4"
     if section.dtype == Dtype.T158 and rows % 4:
         return f"shape[0] is {rows}, it must be a multiple of 4 for t158"
     return None
@@ -173,6 +179,8 @@ def problem_of_values(section: Section, array: Array, is_scale: bool) -> str | N
         return "a scale is negative" if is_scale and np.signbit(array).any() else None
     if section.dtype == Dtype.I8:
         return "a weight is -128" if (array == -128).any() else None
+    if section.dtype == Dtype.I4:
+        return "a weight is -8" if (array & 0x0F == 0).any() or (array < 0x10).any() else None
     if section.packing == Packing.T2:
         return "a byte holds the bit pair 3, which is no ternary weight" if (array & array >> 1 & 0x55).any() else None
     if section.packing in PASSES:

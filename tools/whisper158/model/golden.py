@@ -67,7 +67,7 @@ def golden() -> Checkpoint:
 def recipe() -> Recipe:
     codings = dict(zip(_linears(), (CODINGS[i % len(CODINGS)] for i in count()), strict=False))
     return Recipe(
-        coding={**codings, HEAD: Coding(Dtype.I8, group=32)}.__getitem__,
+        coding={**codings, HEAD: Coding(Dtype.I4, group=32)}.__getitem__,
         activation_bits=8,
         min_audio_ctx=8,
         special=special_tokens(len(VOCABULARY), N_VOCAB, multilingual=True),

@@ -18,8 +18,8 @@ from whisper158.model import blob
 from whisper158.model.blob import Dtype, Packing, Section
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.melbank import mel_filters
-from whisper158.model.ternary import pack as pack_trits
-from whisper158.model.ternary import project, quantise_i8
+from whisper158.model.ternary import pack as pack_codes
+from whisper158.model.ternary import project, quantise_i4, quantise_i8
 from whisper158.model.tokens import SpecialTokens, space_token, special_tokens, suppressed_tokens
 
 Array = npt.NDArray[Any]
@@ -47,6 +47,7 @@ class Coding:
 
 F16 = Coding(Dtype.F16)
 I8 = Coding(Dtype.I8)
+I4_G64 = Coding(Dtype.I4, group=64)
 I8_G32 = Coding(Dtype.I8, group=32)
 T2 = Coding(Dtype.T158, Packing.T2)
 T5 = Coding(Dtype.T158, Packing.T5)
@@ -271,6 +272,8 @@ def _matrix(checkpoint: Checkpoint, recipe: Recipe, name: str) -> Part:
     section = coding.section(name, (rows, channels))
     if coding.dtype == Dtype.I8:
         return Part((section, section.scale), lambda: _i8(_finite(checkpoint, name), coding))
+    if coding.dtype == Dtype.I4:
+        return Part((section, section.scale), lambda: _i4(_finite(checkpoint, name), coding, section))
     if coding.dtype == Dtype.T158:
         return Part((section, section.scale), lambda: _t158(_finite(checkpoint, name), coding, section))
     return _f16(checkpoint, name)
@@ -281,9 +284,14 @@ def _i8(tensor: Array, coding: Coding) -> tuple[Array, Array]:
     return quantised.codes, quantised.scales
 
 
+def _i4(tensor: Array, coding: Coding, section: Section) -> tuple[Array, Array]:
+    quantised = quantise_i4(tensor, coding.group)
+    return pack_codes(quantised.codes, section), quantised.scales
+
+
 def _t158(tensor: Array, coding: Coding, section: Section) -> tuple[Array, Array]:
     quantised = project(tensor, coding.group)
-    return pack_trits(quantised.codes, section), quantised.scales
+    return pack_codes(quantised.codes, section), quantised.scales
 
 
 def _finite(checkpoint: Checkpoint, name: str) -> Array:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""Codes and scales for weights: ternary and 8-bit, and the packings of ternary codes that docs/blob-format.md defines.
+"""Codes and scales for weights: ternary, 8-bit and 4-bit, and the packings that docs/blob-format.md defines.
 
 Matrices are [rows, channels] (outputs, inputs). A *span* is `group` neighbouring channels of one row, which share one
 scale; group 0 means the whole row. The weight is code x scale.
@@ -12,7 +12,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from whisper158.model.blob import PASSES, Packing, Section
+from whisper158.model.blob import PASSES, Dtype, Packing, Section
+
+# Fractions of max|w| / 7 that quantise_i4 tries as a span's scale: more codes reach 7, the others have finer steps.
+I4_FRACTIONS = np.linspace(1.0, 0.6, 17)
+I4_ROWS = 4096  # at a time: what it works with is many times as large as the weights
+I4_RUN = 32  # channels of a row that are packed together
 
 F = TypeVar("F", np.float32, np.float64)
 Floats = npt.NDArray[np.floating]
@@ -90,10 +95,41 @@ def quantise_i8(weights: Floats, group: int = 0) -> Quantised:
     return Quantised(codes.reshape(weights.shape), scales)
 
 
+def quantise_i4(weights: Floats, group: int = 0) -> Quantised:
+    """Symmetric 4-bit codes, -7 to 7, of small sum of (w - s q)^2.
+
+    For given codes q the best scale is s = sum(w q) / sum(q^2), which takes sum(w q)^2 / sum(q^2) off the error; the
+    codes are the best of those that a few scales about max|w| / 7 round to.
+    """
+    parts = [_spans(weights[i : i + I4_ROWS], group, np.float64) for i in range(0, len(weights), I4_ROWS)]
+    codes, scales = zip(*map(_best_i4, parts), strict=True)
+    return Quantised(np.concatenate(codes).reshape(weights.shape), np.concatenate(scales))
+
+
+def _best_i4(spans: npt.NDArray[np.float64]) -> tuple[Codes, Scales]:
+    """Codes in the shape of `spans` [rows, spans, group] and scales [rows, spans]."""
+    largest = np.abs(spans).max(axis=-1, keepdims=True) / 7
+    best = np.zeros_like(spans)
+    best_gain, best_scale = np.zeros(largest.shape), np.zeros(largest.shape)
+    for fraction in I4_FRACTIONS:
+        step = np.where(largest > 0, fraction * largest, 1)
+        codes = np.clip(np.rint(spans / step), -7, 7)
+        sum_wq = (spans * codes).sum(axis=-1, keepdims=True)
+        sum_qq = np.maximum((codes * codes).sum(axis=-1, keepdims=True), 1)
+        gain = sum_wq * sum_wq / sum_qq
+        better = gain > best_gain
+        best = np.where(better, codes, best)
+        best_gain = np.where(better, gain, best_gain)
+        best_scale = np.where(better, sum_wq / sum_qq, best_scale)
+    return best.astype(np.int8), best_scale[..., 0].astype(np.float32)
+
+
 def pack(codes: Codes, section: Section) -> Bytes:
-    """Ternary codes [rows, channels] as the payload of `section`, in its stored shape."""
+    """Ternary or 4-bit codes [rows, channels] as the payload of `section`, in its stored shape."""
     if codes.shape != section.shape:
         raise ValueError(f"codes are {list(codes.shape)}, section is {section}")
+    if section.dtype == Dtype.I4:
+        return _pack_i4(codes)
     if section.packing == Packing.T2:
         return _pack_t2(codes)
     return _pack_passes(codes, section)
@@ -103,9 +139,25 @@ def unpack(payload: Bytes, section: Section) -> Codes:
     """The inverse of pack."""
     if payload.shape != section.stored_shape:
         raise ValueError(f"payload is {list(payload.shape)}, section is {section}")
+    if section.dtype == Dtype.I4:
+        return _unpack_i4(payload)
     if section.packing == Packing.T2:
         return _unpack_t2(payload)
     return _unpack_passes(payload, section)
+
+
+def _pack_i4(codes: Codes) -> Bytes:
+    rows, channels = codes.shape
+    low, high = (codes + 8).astype(np.uint8).reshape(rows, channels // I4_RUN, 2, I4_RUN // 2).transpose(2, 0, 1, 3)
+    packed: Bytes = (low | high << 4).reshape(rows, channels // 2)
+    return packed
+
+
+def _unpack_i4(payload: Bytes) -> Codes:
+    rows, half = payload.shape
+    runs = payload.reshape(rows, half // (I4_RUN // 2), I4_RUN // 2)
+    nibbles = np.stack((runs & 15, runs >> 4), axis=2)
+    return (nibbles.astype(np.int8) - 8).reshape(rows, 2 * half)
 
 
 def _pack_t2(codes: Codes) -> Bytes:

@@ -30,14 +30,16 @@ static inline size_t tiles(size_t frames) {
     return (frames + TILE - 1) / TILE;
 }
 
-typedef enum MatrixFormat { MATRIX_F16, MATRIX_I8, MATRIX_T2, MATRIX_T4, MATRIX_T5, MATRIX_FORMATS } MatrixFormat;
+typedef enum MatrixFormat { MATRIX_F16, MATRIX_I8, MATRIX_I4, MATRIX_T2, MATRIX_T4, MATRIX_T5, MATRIX_FORMATS } MatrixFormat;
+
+#define I4_RUN 32u /* channels of a row that share 16 bytes: the first half in the low nibbles */
 
 /* A weight matrix, y[row] = sum over channels of weight[row][channel] x[channel]. */
 typedef struct Matrix {
     MatrixFormat format;
-    uint32_t rows;      /* a multiple of 4 unless format is MATRIX_F16 or MATRIX_I8 */
+    uint32_t rows;      /* a multiple of 4 where format is ternary */
     uint32_t channels;  /* 1 to MAX_CHANNELS */
-    uint32_t group;     /* channels that share a scale; divides channels */
+    uint32_t group;     /* channels that share a scale; divides channels; of MATRIX_I4 a multiple of I4_RUN */
     const void *codes;  /* packed as docs/blob-format.md says */
     const float *scale; /* [rows][channels / group]; NULL for MATRIX_F16 */
 } Matrix;
@@ -60,7 +62,7 @@ typedef void GemvF32(const Matrix *w, const float *bias, const float *x, uint32_
 typedef void GemvI8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
                     float *y);
 
-/* The same for MATRIX_I8 and activations of 14 bits, |q| <= MAX_I16; groups of at most MAX_I16_GROUP channels. It is
+/* The same for MATRIX_I8 and MATRIX_I4 and activations of 14 bits, |q| <= MAX_I16; groups of at most MAX_I16_GROUP channels. It is
  * for where 8 bits are too few, the output head for one: nearly as fast, and as good as floats. */
 #define MAX_I16 8191
 #define MAX_I16_GROUP 2048u /* 2048 x 127 x 8191 < 2^31 */
@@ -93,7 +95,7 @@ typedef struct Kernels {
     GemmI8 *gemm_i8[MATRIX_FORMATS]; /* the variant that is a good choice anywhere */
     GemvF32 *gemv_f32[MATRIX_FORMATS];
     GemvI8 *gemv_i8[MATRIX_FORMATS];
-    GemvI16 *gemv_i16;
+    GemvI16 *gemv_i16[MATRIX_FORMATS]; /* NULL where there is none */
     GemmVariants gemm_i8_variants[MATRIX_FORMATS]; /* all of them; none in the reference */
     uint32_t n_choices;                            /* none in a set as kernels_init leaves it */
     Choice choices[MAX_CHOICES];

@@ -18,6 +18,8 @@ static void assert_matrix(const Matrix *w) {
         assert(w->scale && w->group > 0 && w->channels % w->group == 0);
         assert(w->group == w->channels || w->group % 32 == 0);
     }
+    if (w->format == MATRIX_I4)
+        assert(w->group % I4_RUN == 0);
     if (w->format >= MATRIX_T2)
         assert(w->rows % 4 == 0);
     (void)w;
@@ -45,6 +47,15 @@ static void base3_codes4(const Matrix *w, uint32_t first, uint32_t per_byte, uin
             }
 }
 
+/* One row of MATRIX_I4. */
+static void nibble_codes(const uint8_t *bytes, uint32_t channels, int8_t *out) {
+    for (uint32_t c = 0; c < channels; c += I4_RUN, bytes += I4_RUN / 2)
+        for (uint32_t i = 0; i < I4_RUN / 2; i++) {
+            out[c + i] = (int8_t)((bytes[i] & 15) - 8);
+            out[c + I4_RUN / 2 + i] = (int8_t)((bytes[i] >> 4) - 8);
+        }
+}
+
 void matrix_codes4(const Matrix *w, uint32_t first, int8_t *out) {
     const uint8_t *bytes = w->codes;
     size_t n = w->channels;
@@ -55,6 +66,14 @@ void matrix_codes4(const Matrix *w, uint32_t first, int8_t *out) {
         for (uint32_t r = 0; r < 4; r++) {
             if (first + r < w->rows)
                 memcpy(out + r * n, bytes + (first + r) * n, n);
+            else
+                memset(out + r * n, 0, n);
+        }
+        break;
+    case MATRIX_I4:
+        for (uint32_t r = 0; r < 4; r++) {
+            if (first + r < w->rows)
+                nibble_codes(bytes + (first + r) * (n / 2), w->channels, out + r * n);
             else
                 memset(out + r * n, 0, n);
         }
@@ -196,14 +215,17 @@ static void gemv_i8(const Matrix *w, const float *bias, const int8_t *q, float x
 static void gemv_i16(const Matrix *w, const float *bias, const int16_t *q, float x_scale, uint32_t first, uint32_t last,
                      float *y) {
     uint32_t groups = w->channels / w->group;
+    int8_t codes4[MAX_CHANNELS * 4];
 
     assert_matrix(w);
-    assert(w->format == MATRIX_I8 && w->group <= MAX_I16_GROUP);
+    assert((w->format == MATRIX_I8 || w->format == MATRIX_I4) && w->group <= MAX_I16_GROUP);
     assert(first % 4 == 0 && (last % 4 == 0 || last == w->rows) && last <= w->rows);
     for (uint32_t row = first; row < last; row++) {
-        const int8_t *codes = (const int8_t *)w->codes + (size_t)row * w->channels;
+        const int8_t *codes = codes4 + (size_t)(row % 4) * w->channels;
         float sum = 0, value;
 
+        if (row % 4 == 0)
+            matrix_codes4(w, row, codes4);
         for (uint32_t g = 0; g < groups; g++) {
             int32_t dot = 0;
 
@@ -351,7 +373,7 @@ void kernels_init_ref(Kernels *k) {
         .quantise_tile = quantise_tile,
         .quantise = quantise,
         .quantise_i16 = quantise_i16,
-        .gemv_i16 = gemv_i16,
+        .gemv_i16 = {[MATRIX_I8] = gemv_i16, [MATRIX_I4] = gemv_i16},
         .norm_tile = norm_tile,
         .norm = norm,
         .norm_quantise_tile = norm_quantise_tile,

@@ -80,6 +80,8 @@ static void fill_codes(Memory *m, MatrixFormat format) {
             ((uint16_t *)m->codes)[i] = (uint16_t)((bits & 0x83ff) | 0x3000);
         else if (format == MATRIX_I8)
             ((int8_t *)m->codes)[i] = (int8_t)(bits % 255 - 127);
+        else if (format == MATRIX_I4) /* 1 to 15, twice */
+            bytes[i] = (uint8_t)((1 + bits % 15) << 4 | (1 + bits / 15 % 15));
         else if (format == MATRIX_T2) /* 0 to 2, four times */
             bytes[i] = (uint8_t)(bits % 3 | bits / 3 % 3 << 2 | bits / 9 % 3 << 4 | bits / 27 % 3 << 6);
         else
@@ -120,7 +122,7 @@ static void run_gemv_i8(const Case *c, Memory *m) {
 }
 
 static void run_gemv_i16(const Case *c, Memory *m) {
-    m->k.gemv_i16(&c->w, m->bias, m->q16, 0.01f, 0, c->w.rows, m->y);
+    m->k.gemv_i16[c->w.format](&c->w, m->bias, m->q16, 0.01f, 0, c->w.rows, m->y);
 }
 
 static void run_norm_tile(const Case *c, Memory *m) {
@@ -257,6 +259,7 @@ static long count_shape(Memory *m, long number, const Weights *weights, uint32_t
 static long count_products(Memory *m, long number) {
     static const Weights weights[] = {
         {"f16", MATRIX_F16, 0, F32}, {"i8/32", MATRIX_I8, 32, F32 | I16}, {"i8", MATRIX_I8, 0, I8 | I16},
+        {"i4/64", MATRIX_I4, 64, I16},
         {"t2", MATRIX_T2, 0, I8},    {"t4", MATRIX_T4, 0, I8},      {"t5", MATRIX_T5, 0, I8},
     };
 

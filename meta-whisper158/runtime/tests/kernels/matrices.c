@@ -3,7 +3,7 @@
 /* Matrix products: gemm, gemv and rows, in every packing. */
 #include "check.h"
 
-static const char *const format_names[] = {"f16", "i8", "t2", "t4", "t5"};
+static const char *const format_names[] = {"f16", "i8", "i4", "t2", "t4", "t5"};
 
 static uint32_t passes(uint32_t group, uint32_t channels) {
     return (group + channels - 1) / channels;
@@ -15,6 +15,8 @@ static size_t packed_bytes(MatrixFormat format, uint32_t rows, uint32_t channels
         return (size_t)rows * channels * 2;
     case MATRIX_I8:
         return (size_t)rows * channels;
+    case MATRIX_I4:
+        return (size_t)rows * channels / 2;
     case MATRIX_T2:
         return (size_t)rows * channels / 4;
     case MATRIX_T4:
@@ -66,6 +68,14 @@ static void fill_codes(void *codes, const Matrix *w, Kind kind) {
                                             : kind == ALL_MINUS ? -127
                                             : i % 2             ? 127
                                                                 : -127);
+        break;
+    case MATRIX_I4: /* nibbles of 1 to 15 */
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = (uint8_t)(kind == RANDOM      ? (1 + below(15)) << 4 | (1 + below(15))
+                                 : kind == ALL_PLUS  ? 0xff
+                                 : kind == ALL_MINUS ? 0x11
+                                 : i % 2             ? 0xf1
+                                                     : 0x1f);
         break;
     case MATRIX_T2:
         for (size_t i = 0; i < n; i++) {
@@ -273,12 +283,12 @@ static void check_gemv_i16(const Case *c, Kind kind) {
         q[i] = kind == ALL_PLUS || (kind == ALTERNATING && i % 2) ? MAX_I16 : -MAX_I16;
     poison(a, w->rows);
     poison(b, w->rows);
-    ref.gemv_i16(w, c->bias, q, 0.037f, first, w->rows, a);
-    new.gemv_i16(w, c->bias, q, 0.037f, first, w->rows, b);
+    ref.gemv_i16[w->format](w, c->bias, q, 0.037f, first, w->rows, a);
+    new.gemv_i16[w->format](w, c->bias, q, 0.037f, first, w->rows, b);
     assert_same("gemv_i16", a, b, w->rows);
-    snprintf(label, sizeof label, "gemv_i16 i8/%u %ux%u", w->group, w->rows, w->channels);
+    snprintf(label, sizeof label, "gemv_i16 %s/%u %ux%u", format_names[w->format], w->group, w->rows, w->channels);
     if (w->rows >= 1024)
-        BENCH(label, (size_t)w->rows * w->channels, new.gemv_i16(w, c->bias, q, 0.037f, 0, w->rows, b));
+        BENCH(label, (size_t)w->rows * w->channels, new.gemv_i16[w->format](w, c->bias, q, 0.037f, 0, w->rows, b));
     free(x);
     free(a);
     free(b);
@@ -308,11 +318,14 @@ void check_matrices(void) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             for (Kind kind = 0; kind < KINDS; kind++) {
                 uint32_t channels = shapes[i].channels, group = shapes[i].group ? shapes[i].group : channels;
-                Case c = make_case(f, shapes[i].rows, channels, group, kind);
+                Case c;
 
+                if (f == MATRIX_I4 && group % I4_RUN)
+                    continue;
+                c = make_case(f, shapes[i].rows, channels, group, kind);
                 for (Kind activations = 0; activations < KINDS; activations++) {
                     check_gemv(&c, activations);
-                    if (f == MATRIX_I8 && group <= MAX_I16_GROUP)
+                    if (ref.gemv_i16[f] && group <= MAX_I16_GROUP)
                         check_gemv_i16(&c, activations);
                 }
                 for (size_t n_tiles = 1; n_tiles <= 3; n_tiles++)
@@ -320,11 +333,11 @@ void check_matrices(void) {
                 check_rows(&c);
                 free_case(&c);
             }
-        if (f == MATRIX_F16 || f == MATRIX_I8) { /* rows that are no multiple of four: the vocabulary */
+        if (f < MATRIX_T2) { /* rows that are no multiple of four: the vocabulary */
             Case c = make_case(f, 7, 64, 64, RANDOM);
 
             check_gemv(&c, RANDOM);
-            if (f == MATRIX_I8)
+            if (ref.gemv_i16[f])
                 check_gemv_i16(&c, RANDOM);
             check_gemm(&c, 1, RANDOM, true);
             check_rows(&c);
@@ -335,7 +348,7 @@ void check_matrices(void) {
 
             check_gemm(&c, 8, RANDOM, true);
             check_gemv(&c, RANDOM);
-            if (f == MATRIX_I8)
+            if (ref.gemv_i16[f])
                 check_gemv_i16(&c, RANDOM);
             free_case(&c);
         }

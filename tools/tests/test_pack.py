@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
+import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from whisper158.model.blob import Array, Blob, Dtype, Packing
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.golden import golden, write_golden
 from whisper158.model.melbank import mel_filters
-from whisper158.model.pack import FORMATS, Coding, Format, pack
+from whisper158.model.pack import FORMATS, HEAD, Coding, Format, pack
 from whisper158.model.ternary import Quantised, project, unpack
 from whisper158.paths import GOLDEN
 
@@ -134,6 +135,24 @@ def test_t158(checkpoint: Checkpoint, tmp_path: Path) -> None:
         assert section.packing == (Packing.T5 if many_frames else Packing.T2)
         assert section.group == tensor.shape[1]
         assert np.array_equal(weights(read, name), project(tensor).weights()), name
+
+
+def test_t158i4_differs_in_the_head_only(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    eight = packed(checkpoint, FORMATS["t158"], tmp_path)
+    four = packed(checkpoint, FORMATS["t158i4"], tmp_path)
+    changed = {name for name in four.sections if four.array(name).tobytes() != eight.array(name).tobytes()}
+    assert changed == {HEAD, f"{HEAD}.scale", "provenance"}
+    assert (four.sections[HEAD].dtype, four.sections[HEAD].group) == (Dtype.I4, 64)
+    tensor = checkpoint.tensors[HEAD]
+    assert np.linalg.norm(weights(four, HEAD) - tensor) < 0.1 * np.linalg.norm(tensor)
+
+
+def test_only_the_head_may_have_4_bits(
+    checkpoint: Checkpoint, tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
+    pack(checkpoint, replace(FORMATS["t158"], token=FORMATS["t158i4"].head), tmp_path / "a.w158")
+    done = cli("info", tmp_path / "a.w158")
+    assert done.returncode != 0 and b"is i4, which only the token embedding may be" in done.stderr
 
 
 def test_a_variant_is_one_line(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_a_checkpoint_is_whole_and_always_the_same(tiny: Checkpoint) -> None:
         FORMATS["f16"],
         FORMATS["q8"],
         FORMATS["t158"],
+        FORMATS["t158i4"],
         models.with_packings(FORMATS["t158"], frames=Packing.T4, token=Packing.T2),
     ],
     ids=lambda form: form.name,

@@ -87,6 +87,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("f16", frames=F16, token=F16, head=F16, activation_bits=32),
             Format("q8", frames=I8_G32, token=I8_G32, head=F16, activation_bits=32, sensitive=F16),
             Format("t158", frames=T5, token=T2, head=I8, activation_bits=8),
+            Format("t158i4", frames=T5, token=T2, head=I4_G64, activation_bits=8),
         )
     }
 )

@@ -148,9 +148,9 @@ def unpack(payload: Bytes, section: Section) -> Codes:
 
 def _pack_i4(codes: Codes) -> Bytes:
     rows, channels = codes.shape
-    low, high = (codes + 8).astype(np.uint8).reshape(rows, channels // I4_RUN, 2, I4_RUN // 2).transpose(2, 0, 1, 3)
-    packed: Bytes = (low | high << 4).reshape(rows, channels // 2)
-    return packed
+    nibbles = (codes + 8).astype(np.uint8).reshape(rows, channels // I4_RUN, 2, I4_RUN // 2)
+    packed: Bytes = nibbles[:, :, 0] | nibbles[:, :, 1] * np.uint8(16)
+    return packed.reshape(rows, channels // 2)
 
 
 def _unpack_i4(payload: Bytes) -> Codes:

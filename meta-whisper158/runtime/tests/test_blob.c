@@ -114,7 +114,7 @@ static void refused(Copy copy, int code, const char *what) {
 static void check_contents(const Blob *blob) {
     static const uint32_t config[] = {80, 40, 64, 2, 2, 1801, 32, 64, 2, 2, 8, 8};
     const BlobSection *section = blob_find(blob, "config");
-    bool dtypes[BLOB_T158 + 1] = {false}, packings[BLOB_T5 + 1] = {false};
+    bool dtypes[BLOB_I4 + 1] = {false}, packings[BLOB_T5 + 1] = {false};
     uint64_t end = 0;
 
     assert(blob->n_sections == 127 && blob->size == golden.size);
@@ -135,11 +135,12 @@ static void check_contents(const Blob *blob) {
         packings[section->packing] = true;
     }
     assert(end == blob->size);
-    for (int dtype = BLOB_F32; dtype <= BLOB_T158; dtype++)
+    for (int dtype = BLOB_F32; dtype <= BLOB_I4; dtype++)
         assert(dtypes[dtype] && blob_dtype_name((BlobDtype)dtype));
     for (int packing = BLOB_PLAIN; packing <= BLOB_T5; packing++)
         assert(packings[packing] && blob_packing_name((BlobPacking)packing));
-    assert(strcmp(blob_dtype_name(BLOB_T158), "t158") == 0 && strcmp(blob_packing_name(BLOB_T5), "t5") == 0);
+    assert(strcmp(blob_dtype_name(BLOB_T158), "t158") == 0 && strcmp(blob_dtype_name(BLOB_I4), "i4") == 0);
+    assert(strcmp(blob_packing_name(BLOB_T5), "t5") == 0);
     assert(!blob_find(blob, "confi") && !blob_find(blob, "config.") && !blob_find(blob, ""));
 
     section = blob_find(blob, "encoder.blocks.0.mlp.0.weight");

@@ -48,7 +48,7 @@ def test_weights_are_real_where_there_are_any() -> None:
 
 def test_everyone_takes_part_once() -> None:
     everyone = lineup(["tiny.en", "small"], PEERS, 9, [1, 4], False)
-    assert len({contestant.key for contestant in everyone}) == len(everyone) == 2 * (2 * (2 + len(PEERS)) + 1)
+    assert len({contestant.key for contestant in everyone}) == len(everyone) == 2 * (2 * (3 + len(PEERS)) + 1)
     assert [c for c in everyone if c.threads == 4] == [
         Contestant(OURS, model, "t158", 1500, 4) for model in ("tiny.en", "small")
     ]

@@ -14,7 +14,8 @@ from whisper158.model.fetch import MODELS
 OURS, WHISPERCPP, CTRANSLATE2 = "whisper158", "whisper.cpp", "faster-whisper"
 # What the others are compared with, and the formats of ours in the order in which they are shown.
 REFERENCE = "t158"
-OUR_FORMATS = (REFERENCE, "q8")
+SMALLEST = "t158i4"
+OUR_FORMATS = (REFERENCE, SMALLEST, "q8")
 PEERS = (*KINDS, "int8")
 # Ours and CTranslate2 have code for AVX-512, which whisper.cpp's package is not built for. Where the processor has it,
 # both take part a second time, kept to AVX2.

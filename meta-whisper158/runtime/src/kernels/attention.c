@@ -658,9 +658,15 @@ static void attend_blocks(Queries *q, const void *keys, size_t key_stride, const
     queries_ready(q);
     for (uint32_t i = 0; i < q->n; i++)
         q->factor[i] *= STEPS_PER_E / sqrtf((float)q->channels);
-    for (size_t b = 0; b < blocks(frames); b++)
-        attend_block(q, &part, (const int8_t *)keys + b * key_stride, (const int8_t *)values + b * value_stride,
-                     block_frames(frames, b));
+    for (size_t b = 0; b < blocks(frames); b++) {
+        const int8_t *key = (const int8_t *)keys + b * key_stride, *value = (const int8_t *)values + b * value_stride;
+
+        if (q->n == 1) { /* then the next block comes from memory, and no page says where it is */
+            prefetch(key + key_stride, (size_t)BLOCK * q->channels);
+            prefetch(value + value_stride, (size_t)BLOCK * q->channels);
+        }
+        attend_block(q, &part, key, value, block_frames(frames, b));
+    }
 }
 
 static void attend_tile_i8(const float *x, const void *keys, size_t key_stride, const void *values, size_t value_stride,

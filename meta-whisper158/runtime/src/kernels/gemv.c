@@ -223,6 +223,10 @@ void KERNELS_INIT(Kernels *k) {
 SUM(sum_i8, int8_t)
 SUM(sum_i16, int16_t)
 
+/* How far ahead of the rows that are multiplied others are asked for. Weights come from memory, in order; a processor
+ * that guesses so by itself stops at the end of each page. */
+#define AHEAD 4096u
+
 /* Scales of group `group` of four rows; rows that are not there get the first one's. */
 static inline Float4 scale4(const Matrix *w, uint32_t row, uint32_t last, uint32_t groups, uint32_t group) {
     const float *scale = w->scale + (size_t)row * groups + group;
@@ -269,6 +273,7 @@ static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x
         const uint8_t *bytes = (const uint8_t *)w->codes + (size_t)row / ROWS * w->channels;
         Float4 sum = {0};
 
+        prefetch(bytes + AHEAD, w->channels);
         for (uint32_t g = 0; g < groups; g++)
             sum += scale4(w, row, last, groups, g) *
                    to_float4(dot_ternary4(bytes + g * w->group, q + g * w->group, q_sum[g], w->group));
@@ -289,6 +294,7 @@ static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x
                                                                                                                        \
             for (uint32_t r = 0; r < ROWS; r++)                                                                        \
                 codes[r] = (const int8_t *)w->codes + (size_t)(row + r < last ? row + r : row) * w->channels;          \
+            prefetch(codes[0] + AHEAD, (size_t)ROWS * w->channels);                                                    \
             for (uint32_t g = 0; g < groups; g++, q += w->group) {                                                     \
                 Int4 dot = DOT4_OF_TYPE(codes, q, steps);                                                              \
                                                                                                                        \
@@ -319,6 +325,7 @@ static void gemv_i16_i4(const Matrix *w, const float *bias, const int16_t *q, fl
 
         for (uint32_t r = 0; r < ROWS; r++)
             bytes[r] = (const uint8_t *)w->codes + (size_t)(row + r < last ? row + r : row) * (w->channels / 2);
+        prefetch(bytes[0] + AHEAD, (size_t)ROWS * w->channels / 2);
         for (uint32_t g = 0; g < groups; g++) {
             sum += scale4(w, row, last, groups, g) *
                    to_float4(dot_nibbles(bytes, q + g * w->group, w->group / I4_RUN) - too_much[g]);

@@ -232,6 +232,12 @@ static inline float code_factor(float largest) {
  * (the vocabulary is no multiple of 4). Shared by the sets. */
 void matrix_codes4(const Matrix *w, uint32_t first, int8_t *out);
 
+/* Asks for memory that is soon needed; it need not exist. */
+static inline void prefetch(const void *p, size_t n) {
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch((const char *)p + i);
+}
+
 /* Bits of a finite 16-bit float as a float. Exact, subnormals included; infinities and NaNs come out wrong. */
 static inline float f16_to_f32(uint16_t h) {
     union {

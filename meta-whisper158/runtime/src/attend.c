@@ -52,26 +52,25 @@ void key_values_project(KeyValues *kv, const Kernels *k, const Attention *attn, 
         pack_chunk(kv, k->pack_values, scratch, chunk, frames, value_block_bytes(head_channels), kv->value_blocks);
 }
 
-void attend_frames_tile(const KeyValues *kv, const Kernels *k, uint32_t head, const float *q, size_t frames, float *y,
-                        float *scores) {
+/* Either with the kernel for packed blocks or with that for float tiles, both for as many queries. */
+static void attend_head(const KeyValues *kv, AttendI8 *integers, AttendF32 *floats, uint32_t head, const float *q,
+                        size_t frames, float *y, float *scores) {
     uint32_t n = kv->channels / kv->heads;
     size_t keys = key_block_bytes(n), values = value_block_bytes(n), first = (size_t)head * n * TILE;
 
     if (kv->integers)
-        k->attend_tile_i8(q, kv->key_blocks + head * keys, kv->heads * keys, kv->value_blocks + head * values,
-                          kv->heads * values, frames, n, y);
+        integers(q, kv->key_blocks + head * keys, kv->heads * keys, kv->value_blocks + head * values,
+                 kv->heads * values, frames, n, y);
     else
-        k->attend_tile(q, kv->key + first, kv->value + first, (size_t)kv->channels * TILE, frames, n, y, scores);
+        floats(q, kv->key + first, kv->value + first, (size_t)kv->channels * TILE, frames, n, y, scores);
+}
+
+void attend_frames_tile(const KeyValues *kv, const Kernels *k, uint32_t head, const float *q, size_t frames, float *y,
+                        float *scores) {
+    attend_head(kv, k->attend_tile_i8, k->attend_tile, head, q, frames, y, scores);
 }
 
 void attend_frames(const KeyValues *kv, const Kernels *k, uint32_t head, const float *q, size_t frames, float *y,
                    float *scores) {
-    uint32_t n = kv->channels / kv->heads;
-    size_t keys = key_block_bytes(n), values = value_block_bytes(n), first = (size_t)head * n * TILE;
-
-    if (kv->integers)
-        k->attend_i8(q, kv->key_blocks + head * keys, kv->heads * keys, kv->value_blocks + head * values,
-                     kv->heads * values, frames, n, y);
-    else
-        k->attend(q, kv->key + first, kv->value + first, (size_t)kv->channels * TILE, frames, n, y, scores);
+    attend_head(kv, k->attend_i8, k->attend, head, q, frames, y, scores);
 }

@@ -87,6 +87,12 @@ typedef struct Choice {
     GemmI8 *run;
 } Choice;
 
+/* Attention of a tile of queries or of one, to keys and values in float tiles or in blocks of integers: see Kernels. */
+typedef void AttendF32(const float *q, const float *k, const float *v, size_t stride, size_t frames,
+                       uint32_t head_channels, float *y, float *scratch);
+typedef void AttendI8(const float *q, const void *keys, size_t key_stride, const void *values, size_t value_stride,
+                      size_t frames, uint32_t head_channels, float *y);
+
 typedef struct Kernels {
     const char *name;
 
@@ -129,10 +135,8 @@ typedef struct Kernels {
      * attend_tile: TILE queries, q and y [head_channels][TILE]; scratch [frames rounded up to TILE][TILE] floats.
      * attend:      one query,    q and y [head_channels];       scratch [frames rounded up to TILE] floats.
      */
-    void (*attend_tile)(const float *q, const float *k, const float *v, size_t stride, size_t frames,
-                        uint32_t head_channels, float *y, float *scratch);
-    void (*attend)(const float *q, const float *k, const float *v, size_t stride, size_t frames, uint32_t head_channels,
-                   float *y, float *scratch);
+    AttendF32 *attend_tile;
+    AttendF32 *attend;
 
     /*
      * The same in integers, over keys and values in packed blocks (see below). head_channels: 32 or 64.
@@ -141,10 +145,8 @@ typedef struct Kernels {
      */
     void (*pack_keys)(const float *k, size_t stride, size_t frames, uint32_t head_channels, void *block);
     void (*pack_values)(const float *v, size_t stride, size_t frames, uint32_t head_channels, void *block);
-    void (*attend_tile_i8)(const float *q, const void *keys, size_t key_stride, const void *values, size_t value_stride,
-                           size_t frames, uint32_t head_channels, float *y);
-    void (*attend_i8)(const float *q, const void *keys, size_t key_stride, const void *values, size_t value_stride,
-                      size_t frames, uint32_t head_channels, float *y);
+    AttendI8 *attend_tile_i8;
+    AttendI8 *attend_i8;
 } Kernels;
 
 #define LUT_SCRATCH 65536u /* bytes of lut.c's tables */

@@ -33,13 +33,22 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "cross": ("gcc-aarch64-linux-gnu", "qemu-user"),
     "fuzz": ("clang", "libclang-rt-14-dev"),
     "speech": ("flite",),
+    "voices": ("libespeak-ng1",),
+    "npm": ("npm",),
     "check": ("git", "libmagic1", "shellcheck"),
     "opinions": ("llvm",),
     "tests": ("mount",),
 }
 
 # Groups of Python packages ([dependency-groups] in pyproject.toml), and which of them must come before.
-PYTHON: dict[str, tuple[str, ...]] = {"dev": (), "torch": (), "oracle": ("torch",), "opinions": (), "bench": ()}
+PYTHON: dict[str, tuple[str, ...]] = {
+    "dev": (),
+    "torch": (),
+    "oracle": ("torch",),
+    "opinions": (),
+    "bench": (),
+    "speech": (),
+}
 
 
 class Unavailable(UserError):

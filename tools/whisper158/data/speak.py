@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Speech made by voices: a plan that says who reads what and how, and the work of going through it.
+
+The plan is a function of texts and seed alone, and every utterance in it has a number; so several processes can share
+it, one can be stopped at any time and go on later, and wherever it stops, voices and lengths are mixed as they should.
+"""
+
+import hashlib
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from whisper158.console import console, say
+from whisper158.data import audio, texts
+from whisper158.data.manifest import Appender, Clip, read
+from whisper158.data.voices import Engine
+from whisper158.data.voices.flite import Flite
+from whisper158.data.voices.kokoro import Kokoro
+from whisper158.data.voices.piper import Piper
+
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Casting:
+    """How an engine is made, how much of the speech is its, and how far its voices are bent.
+
+    A voice played at `warp` times its rate is that of a smaller or larger person; tempo is set apart from that.
+    """
+
+    make: Callable[[], Engine]
+    share: float
+    warp: tuple[float, float]
+    speed: tuple[float, float] = (0.85, 1.2)
+
+
+# Shares of the utterances. Kokoro sounds best and takes most of the time even so; Flite is quick, and worst.
+CAST: Mapping[str, Casting] = {
+    "kokoro": Casting(Kokoro, 0.20, (0.94, 1.07)),
+    "piper": Casting(Piper, 0.45, (0.88, 1.14)),
+    "flite": Casting(Flite, 0.35, (0.88, 1.14)),
+}
+
+# Shares of utterances that are a few words, and that are several sentences; the others are one sentence.
+FEW_WORDS, SEVERAL = 0.1, 0.2
+
+# Several sentences fill this many seconds, roughly.
+FILLED = (14.0, 28.0)
+
+# What a voice made of a text is not kept if it is longer than Whisper's window, or if nobody speaks like that.
+SHORTEST, WINDOW = 0.3, 30.0
+LETTERS_PER_SECOND = (4.0, 30.0)
+
+# Places in the plan are of this many clips a folder.
+FOLDER = 1000
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """`voice` and `tempo` are numbers from 0 to 1 that choose from what the engine has."""
+
+    id: str
+    number: int
+    engine: str
+    text: str
+    voice: float
+    speed: float
+    warp: float
+
+
+def plan(sentences: Sequence[str], seed: int, engines: Sequence[str]) -> Iterator[Utterance]:
+    """Who reads which of `sentences` (each at most once as a sentence); it ends when they have all been read."""
+    rng = np.random.default_rng(seed)
+    single = iter([sentences[i] for i in rng.permutation(len(sentences))])
+    pieces = sorted({piece for sentence in sentences for piece in texts.clauses(sentence)})
+    short = iter([pieces[i] for i in rng.permutation(len(pieces))])
+    prefix = hashlib.sha256("\n".join([str(seed), *engines, *sentences]).encode()).hexdigest()[:6]
+    shares = np.array([CAST[name].share for name in engines])
+    for number in itertools.count():
+        engine = engines[int(rng.choice(len(engines), p=shares / shares.sum()))]
+        kind, voice, speed, warp, fill = map(float, rng.random(5))
+        text = next(short, None) if kind < FEW_WORDS else next(single, None)
+        if text is None:
+            return
+        if kind > 1 - SEVERAL:
+            text = " ".join([text, *_more(single, texts.seconds(text), _between(FILLED, fill))])
+        cast = CAST[engine]
+        yield Utterance(
+            f"{prefix}-{number:06}", number, engine, text, voice, _between(cast.speed, speed), _between(cast.warp, warp)
+        )
+
+
+def _more(sentences: Iterator[str], filled: float, wanted: float) -> Iterator[str]:
+    """Sentences for as long as they fit into `wanted` seconds; one that does not is lost, which spares going back."""
+    for sentence in sentences:
+        filled += texts.seconds(sentence)
+        if filled > wanted:
+            return
+        yield sentence
+
+
+def _between(limits: tuple[float, float], place: float) -> float:
+    low, high = limits
+    return low + (high - low) * place
+
+
+def speak(
+    sentences: Sequence[str], folder: Path, seed: int, engines: Sequence[str], hours: float, processes: int
+) -> None:
+    """Has `sentences` read out into `folder`/ENGINE until there are `hours` of speech for this plan (or no text)."""
+    for name in engines:
+        CAST[name].make()  # what must be fetched is, once and before the others start
+    limit = _count(sentences, seed, engines, hours)
+    arguments = [(sentences, folder, seed, engines, limit, index, processes) for index in range(processes)]
+    if processes == 1:
+        _work(*arguments[0])
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes) as pool:
+        pool.starmap(_work, arguments, chunksize=1)
+
+
+def _count(sentences: Sequence[str], seed: int, engines: Sequence[str], hours: float) -> int:
+    """How many utterances of the plan make `hours`, going by the texts."""
+    total, count = 0.0, 0
+    for utterance in plan(sentences, seed, engines):
+        if total >= hours * 3600:
+            break
+        total += texts.seconds(utterance.text) / utterance.speed
+        count += 1
+    return count
+
+
+def _work(
+    sentences: Sequence[str],
+    folder: Path,
+    seed: int,
+    engines: Sequence[str],
+    limit: int,
+    index: int,
+    processes: int,
+) -> None:
+    """Speaks every utterance of the plan's first `limit` that is this process's and is not there."""
+    done = {name: _spoken(folder / name / MANIFEST) for name in engines}
+    mine = (u for u in itertools.islice(plan(sentences, seed, engines), limit) if u.number % processes == index)
+    todo = [utterance for utterance in mine if utterance.id not in done[utterance.engine]]
+    if index == 0:
+        say(f"{len(todo) * processes} of {limit} utterances are to be spoken, into {folder}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=index > 0 or not console.is_terminal) as progress:
+        for utterance in progress.track(todo, description="Speaking"):
+            _perform(utterance, folder / utterance.engine)
+
+
+def _spoken(manifest: Path) -> set[str]:
+    return {clip.id for clip in read(manifest)} if manifest.exists() else set()
+
+
+def _perform(utterance: Utterance, folder: Path) -> None:
+    engine = _engine(utterance.engine)
+    voice = engine.voices[int(utterance.voice * len(engine.voices))]
+    sound, rate = engine.speak(utterance.text, voice, utterance.speed / utterance.warp)
+    # Rates in whole hundreds keep the resampling's blocks short.
+    sound = audio.resample(sound, 100 * round(rate * utterance.warp / 100), audio.SAMPLE_RATE)
+    seconds = len(sound) / audio.SAMPLE_RATE
+    if not plausible(utterance.text, seconds):
+        return
+    path = folder / f"{utterance.number // FOLDER:03}" / f"{utterance.id}.opus"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    audio.save(path, sound * np.float32(min(1, 0.95 / max(float(abs(sound).max()), 1e-6))))
+    with Appender(folder / MANIFEST) as manifest:
+        speaker = f"{engine.name}-{voice}"
+        manifest.add(Clip(utterance.id, path, utterance.text, speaker, seconds, engine.licence, engine.source))
+
+
+def plausible(text: str, seconds: float) -> bool:
+    slow, fast = LETTERS_PER_SECOND
+    # Half a second of silence around the words is usual.
+    return SHORTEST <= seconds <= WINDOW and len(text) / fast <= seconds <= 1 + len(text) / slow
+
+
+@cache
+def _engine(name: str) -> Engine:
+    return CAST[name].make()

@@ -43,9 +43,9 @@ class Casting:
 
 # Shares of the utterances. Kokoro sounds best and takes most of the time even so; Flite is quick, and worst.
 CAST: Mapping[str, Casting] = {
-    "kokoro": Casting(Kokoro, 0.20, (0.94, 1.07)),
-    "piper": Casting(Piper, 0.45, (0.88, 1.14)),
-    "flite": Casting(Flite, 0.35, (0.88, 1.14)),
+    "kokoro": Casting(Kokoro, 0.12, (0.94, 1.07)),
+    "piper": Casting(Piper, 0.43, (0.88, 1.14)),
+    "flite": Casting(Flite, 0.45, (0.88, 1.14)),
 }
 
 # Shares of utterances that are a few words, and that are several sentences; the others are one sentence.
@@ -81,8 +81,9 @@ def plan(sentences: Sequence[str], seed: int, engines: Sequence[str]) -> Iterato
     single = iter([sentences[i] for i in rng.permutation(len(sentences))])
     pieces = sorted({piece for sentence in sentences for piece in texts.clauses(sentence)})
     short = iter([pieces[i] for i in rng.permutation(len(pieces))])
-    prefix = hashlib.sha256("\n".join([str(seed), *engines, *sentences]).encode()).hexdigest()[:6]
     shares = np.array([CAST[name].share for name in engines])
+    recipe = "\n".join([f"{seed} {engines} {shares}", *sentences])
+    prefix = hashlib.sha256(recipe.encode()).hexdigest()[:6]
     for number in itertools.count():
         engine = engines[int(rng.choice(len(engines), p=shares / shares.sum()))]
         kind, voice, speed, warp, fill = map(float, rng.random(5))

@@ -21,7 +21,7 @@ _STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d"
 
 
 def read(files: Sequence[Path]) -> Iterator[str]:
-    """All lines of `files`, made tidy."""
+    """All lines of `files`."""
     for file in files:
         try:
             content = file.read_text()
@@ -29,23 +29,23 @@ def read(files: Sequence[Path]) -> Iterator[str]:
             die(f"cannot read the text {file}: {error.strerror}")
         except UnicodeDecodeError:
             die(f"{file} is not a text in UTF-8")
-        for line in content.splitlines():
-            yield tidy(line)
+        yield from content.splitlines()
 
 
 def tidy(sentence: str) -> str:
-    """`sentence` with straight quotes, single blanks, and no quote or bracket whose other half is elsewhere."""
+    """`sentence` with straight quotes, single blanks also around dashes, and no quote or bracket whose other half is elsewhere."""
     sentence = sentence.translate(_STRAIGHT)
     if sentence.count('"') % 2:
         sentence = sentence.replace('"', " ")
     if sentence.count("(") != sentence.count(")"):
         sentence = re.sub("[()]", " ", sentence)
-    return " ".join(sentence.split())
+    return " ".join(sentence.replace("--", " -- ").split())
 
 
 def suitable(sentences: Iterable[str], examined: "Overlap") -> tuple[str, ...]:
     """The different ones of `sentences` that can be read out in a breath and are not in an evaluation set."""
-    chosen = {normal(s): s for s in sentences if _readable(s) and s not in examined}
+    tidied = map(tidy, sentences)
+    chosen = {normal(s): s for s in tidied if _readable(s) and s not in examined}
     return tuple(chosen.values())
 
 

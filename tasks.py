@@ -3,6 +3,7 @@
 """The verbs of `./inv`. What they do is done in tools/whisper158; here they only get their names and flags."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from invoke import Collection, Context, Exit, task
@@ -15,6 +16,7 @@ from whisper158.errors import die
 from whisper158.evaluate.bench import bench as benchmark
 from whisper158.model import golden, models
 from whisper158.paths import GOLDEN
+from whisper158.train import start as training
 
 
 def verb(**settings: Any) -> Callable[[Callable[..., None]], Any]:
@@ -188,6 +190,37 @@ def model_pack(context: Context, model: str = "", format: str = "", out: str = "
     print(models.pack_to(model, format, out))
 
 
+@verb(
+    name="train",
+    positional=["config"],
+    help={
+        "config": "What to train, and how: configs/*.yml",
+        "resume": "Go on from the run's last checkpoint",
+        "steps": "Stop after so many steps, with a checkpoint",
+    },
+)
+def model_train(context: Context, config: str = "", resume: bool = False, steps: str | None = None) -> None:
+    """Train a ternary model, or go on training it."""
+    if not config:
+        die("train needs a configuration", "./inv model.train configs/tiny.en-cpu.yml")
+    if status := training.start(Path(config), resume, steps):
+        raise Exit(code=status)
+
+
+@verb(
+    name="export",
+    positional=["run"],
+    help={
+        "run": "The folder of a training run, or one of its checkpoints (.pt)",
+        "out": "The file to write (default: NAME.w158 here)",
+        "name": "What the model is to be called",
+    },
+)
+def model_export(context: Context, run: str = "", out: str = "", name: str = "") -> None:
+    """Pack what a training run has learnt into a .w158 file."""
+    print(training.export(run, out, name))
+
+
 @verb(name="golden")
 def model_golden(context: Context) -> None:
     """Write anew the model file that ties the blob's writer to its reader."""
@@ -202,5 +235,5 @@ namespace = Collection(
     install,
     lock,
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
-    model=Collection(model_list, model_pack, model_golden),
+    model=Collection(model_list, model_pack, model_train, model_export, model_golden),
 )

@@ -48,6 +48,7 @@ PYTHON: dict[str, tuple[str, ...]] = {
     "opinions": (),
     "bench": (),
     "speech": (),
+    "train": ("torch",),
 }
 
 

@@ -7,7 +7,7 @@ presence, shape, dtype and finiteness are checked in one place and named in the 
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whisper158.errors import die
+from whisper158.model.ternary import Quantised
 
 Array = npt.NDArray[Any]
 
@@ -56,12 +57,14 @@ class Contents:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checked float checkpoint.
+    """A checked checkpoint: floats, or trained codes and scales.
 
     tensors: OpenAI's state_dict names (whisper/model.py), C-contiguous float16 or float32 as stored (bfloat16, which
         numpy lacks, becomes float32); convolutions are [out, in, 3]; the decoder's mask buffer is left out.
     vocabulary: the raw bytes of the ordinary tokens by id (50256 of them if English-only, else 50257).
     source: where it came from, in words. sha256: of the weights file as it came; of several, of their concatenation.
+    quantised: matrices whose codes and scales were trained. They are packed as they are: codes that are found anew, from
+        weights that training has moved, are others.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Checkpoint:
     source: str
     sha256: str
     licence: str
+    quantised: Mapping[str, Quantised] = field(default_factory=dict)
 
 
 # The blob's limits (docs/blob-format.md): what loads can also be packed, and no header makes us loop or allocate much.

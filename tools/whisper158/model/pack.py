@@ -19,7 +19,7 @@ from whisper158.model.blob import Dtype, Packing, Section
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.melbank import mel_filters
 from whisper158.model.ternary import pack as pack_codes
-from whisper158.model.ternary import project, quantise_i4, quantise_i8
+from whisper158.model.ternary import Quantised, project, quantise_i4, quantise_i8
 from whisper158.model.tokens import SpecialTokens, space_token, special_tokens, suppressed_tokens
 
 Array = npt.NDArray[Any]
@@ -271,6 +271,8 @@ def _matrix(checkpoint: Checkpoint, recipe: Recipe, name: str) -> Part:
     rows, channels = checkpoint.tensors[name].shape
     coding = recipe.coding(name)
     section = coding.section(name, (rows, channels))
+    if name in checkpoint.quantised:
+        return Part((section, section.scale), lambda: _trained(checkpoint.quantised[name], section))
     if coding.dtype == Dtype.I8:
         return Part((section, section.scale), lambda: _i8(_finite(checkpoint, name), coding))
     if coding.dtype == Dtype.I4:
@@ -278,6 +280,12 @@ def _matrix(checkpoint: Checkpoint, recipe: Recipe, name: str) -> Part:
     if coding.dtype == Dtype.T158:
         return Part((section, section.scale), lambda: _t158(_finite(checkpoint, name), coding, section))
     return _f16(checkpoint, name)
+
+
+def _trained(quantised: Quantised, section: Section) -> tuple[Array, Array]:
+    """Section and codes have been made for each other (train/export.py)."""
+    codes = quantised.codes if section.dtype == Dtype.I8 else pack_codes(quantised.codes, section)
+    return codes, quantised.scales
 
 
 def _i8(tensor: Array, coding: Coding) -> tuple[Array, Array]:

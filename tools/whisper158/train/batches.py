@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Batches of speech. Batch i follows from the seed and i alone, so a resumed run sees what it would have seen.
+
+Clips of similar length share a batch, and the batch's encoder context is as long as they need: that is how the student
+learns short contexts, and why short clips are cheap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from whisper158.data.audio import samples as read_samples
+from whisper158.data.augment import Settings, augment, noise
+from whisper158.data.manifest import Clip
+from whisper158.model.melbank import SAMPLE_RATE
+from whisper158.train.config import Config, Stage
+from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
+from whisper158.train.tokenizer import Tokenizer
+
+UNTOLD = -100  # a label that cross-entropy leaves out
+WINDOW = 30.0  # seconds
+LONGEST_TEXT = 200  # tokens
+POOL = 64  # clips among which those of like length are looked for
+TILE = 16  # frames; the runtime's contexts are whole tiles
+# The parent was taught full windows only. It hears nearly as well with this many frames (tiny.en, docs/training.md).
+PARENT_FRAMES = 750
+
+
+@dataclass
+class Text:
+    """tokens [batch, length] go in; `labels` [batch, length] are the next ones, UNTOLD where there is none to learn;
+    mask [batch, length]: where the parent's opinion counts. mel [batch, n_mels, columns] is what the parent hears: the
+    clean sound, in a context that suits it. keys: names of the samples whose sound and text are always the same."""
+
+    tokens: Tensor
+    labels: Tensor
+    mask: Tensor
+    mel: Tensor
+    keys: list[str | None]
+
+
+@dataclass
+class Batch:
+    """mel [batch, n_mels, 2 * frames]"""
+
+    mel: Tensor
+    text: Text | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        text = self.text
+        if text is not None:
+            tokens, labels, mask, mel = (x.to(device) for x in (text.tokens, text.labels, text.mask, text.mel))
+            text = Text(tokens, labels, mask, mel, text.keys)
+        return Batch(self.mel.to(device), text)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sample of a batch before its sound is read: clips that follow each other, none for silence."""
+
+    clips: tuple[Clip, ...]
+    gaps: tuple[float, ...]
+    timestamps: bool
+    brim: bool
+
+    @property
+    def seconds(self) -> float:
+        return sum(clip.seconds for clip in self.clips) + sum(self.gaps)
+
+
+class Batches(Dataset[Batch]):
+    """Item i is the batch of step i (of all processes together: step * processes + rank)."""
+
+    def __init__(
+        self,
+        config: Config,
+        clips: Sequence[Clip],
+        weights: npt.NDArray[np.float64],
+        tokenizer: Tokenizer,
+        n_mels: int,
+        processes: int = 1,
+    ) -> None:
+        self._config = config
+        self._data = config.data
+        self._tokenizer = tokenizer
+        self._n_mels = n_mels
+        self._processes = processes
+        self._clips = list(clips)
+        self._share = weights / weights.sum()
+        spoken = [i for i, clip in enumerate(clips) if clip.text]
+        self._spoken = [clips[i] for i in spoken]
+        self._spoken_share = weights[spoken] / weights[spoken].sum() if spoken else weights[:0]
+
+    def __len__(self) -> int:
+        return self._config.steps * self._processes
+
+    def __getitem__(self, index: int) -> Batch:
+        rng = np.random.default_rng([self._config.seed, index])
+        stage = self._stage(index // self._processes)
+        frames = stage.frames or self._data.frames
+        return self._spoken_batch(rng, frames) if stage.text else self._sound_batch(rng, frames, stage.crop_seconds)
+
+    def _stage(self, step: int) -> Stage:
+        for i, stage in enumerate(self._config.stages):
+            if step < self._config.first_step(i) + stage.steps:
+                return stage
+        raise IndexError(step)
+
+    # ------------------------------------------------------------------------------------------------- without text
+
+    def _sound_batch(self, rng: np.random.Generator, budget: int, crop_seconds: float) -> Batch:
+        longest = WINDOW if rng.random() < self._data.full_share else crop_seconds
+        seconds = longest if longest == WINDOW else rng.uniform(min(1.5, longest), longest)
+        frames = max(self._data.min_frames, _frames(seconds))
+        chosen = rng.choice(len(self._clips), size=max(1, budget // frames), p=self._share)
+        sounds = [self._crop(rng, self._clips[i], frames) for i in chosen]
+        return Batch(torch.stack([log_mel(sound, frames, self._n_mels) for sound in sounds]))
+
+    def _crop(self, rng: np.random.Generator, clip: Clip, frames: int) -> Floats:
+        """A random part of the clip; a clip that is shorter starts somewhere within."""
+        sound = self._worse(rng, read_samples(clip))
+        room = frames * FRAME - len(sound)
+        if room < 0:
+            start = int(rng.integers(-room))
+            return sound[start : start + frames * FRAME]
+        lead = int(rng.integers(room + 1)) if rng.random() < 0.3 else 0
+        return np.pad(sound, (lead, room - lead))
+
+    # ---------------------------------------------------------------------------------------------------- with text
+
+    def _spoken_batch(self, rng: np.random.Generator, budget: int) -> Batch:
+        plans = [self._plan(rng) for _ in range(POOL)]
+        if rng.random() < self._data.full_share:
+            frames = round(WINDOW * FRAMES_PER_SECOND)
+            chosen = plans[: max(1, budget // frames)]
+        else:
+            frames, chosen = self._alike(rng, plans, budget)
+        return self._batch(rng, chosen, frames)
+
+    def _plan(self, rng: np.random.Generator) -> Plan:
+        timestamps = bool(rng.random() < self._data.timestamps_share)
+        if rng.random() < self._data.silence_share:
+            return Plan((), (float(rng.uniform(1, 10)),), timestamps=False, brim=False)
+        brim = bool(rng.random() < self._data.brim_share)
+        plan = Plan((self._draw(rng),), (), timestamps, brim)
+        if rng.random() < self._data.join_share:
+            more = int(rng.integers(1, 5))
+            for _ in range(more):
+                longer = replace(plan, clips=(*plan.clips, self._draw(rng)), gaps=(*plan.gaps, rng.uniform(0.1, 0.8)))
+                if longer.seconds > self._data.max_seconds:
+                    break
+                plan = longer
+        return plan
+
+    def _draw(self, rng: np.random.Generator) -> Clip:
+        return self._spoken[rng.choice(len(self._spoken), p=self._spoken_share)]
+
+    def _alike(self, rng: np.random.Generator, plans: list[Plan], budget: int) -> tuple[int, list[Plan]]:
+        """As many plans of similar length as the budget holds, and their frames."""
+        plans = sorted(plans, key=lambda plan: plan.seconds)
+        # The shortest silences after the end are the most frequent ones: that is what the runtime gives.
+        tail = 0.1 + self._data.tail_seconds * rng.random() ** 2
+        last = int(rng.integers(len(plans)))
+        frames = max(self._data.min_frames, _frames(plans[last].seconds + tail))
+        first = max(0, last + 1 - max(1, budget // frames))
+        return frames, plans[first : last + 1]
+
+    def _batch(self, rng: np.random.Generator, plans: list[Plan], frames: int) -> Batch:
+        parent_frames = min(round(WINDOW * FRAMES_PER_SECOND), max(PARENT_FRAMES, frames))
+        heard, clean, sequences = [], [], []
+        for plan in plans:
+            sound = self._sound(rng, plan)
+            lead = max(0, frames * FRAME - len(sound)) if plan.brim else 0
+            worse = np.pad(self._worse(rng, sound), (lead, 0))
+            heard.append(log_mel(worse, frames, self._n_mels))
+            clean.append(log_mel(np.pad(sound, (lead, 0)), parent_frames, self._n_mels))
+            sequences.append(self._sequence(plan, lead / SAMPLE_RATE))
+        keys = [
+            f"{plan.clips[0].path}:{plan.timestamps}" if len(plan.clips) == 1 and not plan.brim else None
+            for plan in plans
+        ]
+        return Batch(torch.stack(heard), _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot))
+
+    def _sound(self, rng: np.random.Generator, plan: Plan) -> Floats:
+        if not plan.clips:
+            return noise(round(plan.gaps[0] * SAMPLE_RATE), rng)
+        parts = [read_samples(plan.clips[0])]
+        for clip, gap in zip(plan.clips[1:], plan.gaps, strict=True):
+            parts += [np.zeros(round(gap * SAMPLE_RATE), np.float32), read_samples(clip)]
+        return np.concatenate(parts)
+
+    def _worse(self, rng: np.random.Generator, sound: Floats) -> Floats:
+        return augment(sound, rng, SETTINGS) if rng.random() < self._data.augment_share else sound
+
+    def _sequence(self, plan: Plan, lead: float) -> tuple[list[int], list[int], list[bool]]:
+        """Tokens, labels and mask of one sample."""
+        special = self._tokenizer.special
+        prompt = self._tokenizer.prompt()
+        if not plan.clips:
+            tokens = [*prompt, special.no_timestamps, special.eot]
+            labels = [special.no_speech, *[UNTOLD] * (len(prompt) - 1), special.eot]
+            return tokens[:-1], labels, [False] * len(labels)
+        text = self._tokenizer.text(" ".join(clip.text or "" for clip in plan.clips))[:LONGEST_TEXT]
+        if plan.timestamps:
+            end = min(WINDOW, lead + plan.seconds)
+            tokens = [*prompt, self._tokenizer.timestamp(lead), *text, self._tokenizer.timestamp(end), special.eot]
+            # When it was said is the parent's to say; the clip's borders are only near.
+            labels = [*[UNTOLD] * len(prompt), *text, UNTOLD, special.eot]
+            mask = [True, *[False] * (len(prompt) - 1), *[True] * (len(text) + 2)]
+        else:
+            tokens = [*prompt, special.no_timestamps, *text, special.eot]
+            labels = [*[UNTOLD] * len(prompt), *text, special.eot]
+            mask = [True, *[False] * (len(prompt) - 1), *[True] * (len(text) + 1)]
+        return tokens[:-1], labels, mask
+
+
+SETTINGS = Settings()
+
+
+def _frames(seconds: float) -> int:
+    return min(round(WINDOW * FRAMES_PER_SECOND), _whole_tiles(round(seconds * FRAMES_PER_SECOND)))
+
+
+def _whole_tiles(frames: int) -> int:
+    return -(-frames // TILE) * TILE if frames < round(WINDOW * FRAMES_PER_SECOND) else frames
+
+
+def _text(
+    sequences: Sequence[tuple[list[int], list[int], list[bool]]], mel: Tensor, keys: list[str | None], filler: int
+) -> Text:
+    shape = (len(sequences), max(len(tokens) for tokens, _, _ in sequences))
+    tokens, labels = torch.full(shape, filler), torch.full(shape, UNTOLD)
+    mask = torch.zeros(shape, dtype=torch.bool)
+    for row, (ids, wanted, counts) in enumerate(sequences):
+        tokens[row, : len(ids)] = torch.tensor(ids)
+        labels[row, : len(ids)] = torch.tensor(wanted)
+        mask[row, : len(ids)] = torch.tensor(counts)
+    return Text(tokens, labels, mask, mel, keys)

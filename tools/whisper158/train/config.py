@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""What a training run is: configs/*.yml, checked field by field."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from whisper158.errors import die
+from whisper158.train.network import Quantisation
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Clips to learn from. manifest: a file, or a pattern of files, from the project's folder; a leading $CACHE stands
+    for the cache folder. weight: how often a clip of these is drawn, relative to one of another source. optional: a run
+    may do without it."""
+
+    manifest: str
+    weight: float = 1.0
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """frames: the encoder's frames (20 ms) in a batch; how many clips that makes follows from their length.
+    min_frames: the shortest context; a blob says so, and the runtime keeps to it.
+    min_seconds, max_seconds: clips of other lengths are not used. dev_clips: how many are kept aside to watch the run,
+    those of the speakers whom the seed puts there. tail_seconds: silence after a clip, from 0 to this.
+    The shares are of clips or batches: full windows of 30 s; clips joined from several; windows that speech fills to
+    the last sample; noise or silence in which nothing is said; text with timestamps; sound that is made worse."""
+
+    sources: tuple[Source, ...]
+    frames: int = 6400
+    min_frames: int = 80
+    min_seconds: float = 0.8
+    max_seconds: float = 28.0
+    dev_clips: int = 48
+    dev_source: str = ""
+    tail_seconds: float = 3.0
+    full_share: float = 0.03
+    join_share: float = 0.05
+    brim_share: float = 0.02
+    silence_share: float = 0.01
+    timestamps_share: float = 0.15
+    augment_share: float = 0.6
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates: of the latent weights of ternary layers, of scales, of the token embedding, of all else."""
+
+    latent: float = 1e-3
+    scale: float = 3e-4
+    embedding: float = 1e-4
+    other: float = 3e-4
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Weights of what is summed. encoder, decoder: each block's output against the parent's, in units of the variance
+    that the parent's block adds. kl: the parent's probabilities at `temperature`; label: cross-entropy of the text."""
+
+    encoder: float = 0.0
+    decoder: float = 0.0
+    kl: float = 0.0
+    label: float = 0.0
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """apart: every block learns alone, from the quantised stream before it. text: the decoder takes part; without,
+    clips are cut to at most crop_seconds. frozen: parts that do not learn, of "stem" (convolutions), "encoder",
+    "decoder", "embedding". Learning rates rise for `warmup` steps, stay, and fall to zero over the last `decay` steps.
+    ramp: steps over which the latent weights give way to their codes. frames: as in Data; 0 for what that says."""
+
+    name: str
+    steps: int
+    losses: Losses
+    rates: Rates = field(default_factory=Rates)
+    warmup: int = 30
+    decay: int = 0
+    ramp: int = 0
+    apart: bool = False
+    text: bool = True
+    frozen: tuple[str, ...] = ()
+    crop_seconds: float = 10.0
+    frames: int = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """model: the parent, as load() takes it. out: where checkpoints and logs go."""
+
+    model: str
+    out: str
+    data: Data
+    stages: tuple[Stage, ...]
+    quantisation: Quantisation = field(default_factory=Quantisation)
+    seed: int = 158
+    precision: str = "bf16"
+    betas: tuple[float, ...] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    workers: int = 1
+    checkpoint_minutes: float = 3.0
+    evaluate_steps: int = 200
+
+    def first_step(self, stage: int) -> int:
+        return sum(s.steps for s in self.stages[:stage])
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+
+def read(path: Path) -> Config:
+    """Raises UserError that names the file and the field."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        die(f"{path}: {error.strerror or error}", "the configurations that come with the project are in configs/")
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        die(f"{path}: not YAML: {' '.join(str(error).split())}")
+    config = parse(Config, content, str(path))
+    check(config, path)
+    return config
+
+
+def check(config: Config, path: Path) -> None:
+    """What the types do not say."""
+    if not config.stages:
+        die(f"{path}: stages: there is none")
+    if not config.data.sources:
+        die(f"{path}: data.sources: there is none")
+    if config.precision not in ("bf16", "fp32"):
+        die(f"{path}: precision: is {config.precision!r}", "it can be bf16 or fp32")
+    how = config.quantisation
+    if how.linear not in ("ternary", "float"):
+        die(f"{path}: quantisation.linear: is {how.linear!r}", "it can be ternary or float")
+    if how.head not in ("int4", "int8", "ternary", "float"):
+        die(f"{path}: quantisation.head: is {how.head!r}", "it can be int4, int8, ternary or float")
+    for i, stage in enumerate(config.stages):
+        _check_stage(stage, f"{path}: stages[{i}]")
+
+
+def _check_stage(stage: Stage, where: str) -> None:
+    if stage.steps < 1:
+        die(f"{where}.steps: is {stage.steps}, must be at least 1")
+    if stage.warmup + stage.decay > stage.steps:
+        die(f"{where}: warmup and decay together are longer than its {stage.steps} steps")
+    losses = stage.losses
+    if max(losses.encoder, losses.decoder, losses.kl, losses.label) <= 0:
+        die(f"{where}.losses: all are 0, so there is nothing to learn")
+    if not stage.text and max(losses.decoder, losses.kl, losses.label) > 0:
+        die(f"{where}.losses: only `encoder` is possible without text", "set text: true")
+    for part in stage.frozen:
+        if part not in ("stem", "encoder", "decoder", "embedding"):
+            die(f"{where}.frozen: {part!r} is no part", "the parts are stem, encoder, decoder and embedding")
+
+
+def parse(kind: type[T], content: Any, where: str) -> T:
+    """`content`, as YAML gives it, as a dataclass; no field may be unknown, missing or of another type."""
+    if not isinstance(content, dict):
+        die(f"{where}: expected fields (name: value), found {_shown(content)}")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, kind))}
+    for name in content:
+        if name not in fields:
+            die(f"{where}: there is no field {name!r}", f"the fields are {', '.join(fields)}")
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in content:
+            die(f"{where}: field {name!r} is missing")
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in content.items()})
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return parse(typing.cast(type[Any], kind), value, where)
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            die(f"{where}: expected a list, found {_shown(value)}")
+        inner = typing.get_args(kind)[0]
+        return tuple(_value(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
+    if kind is float and isinstance(value, str):
+        # YAML 1.1 takes 1e-3 for text.
+        try:
+            value = float(value)
+        except ValueError:
+            die(f"{where}: expected a number, found {_shown(value)}")
+    right = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
+    if not right or (isinstance(value, bool) and kind is not bool):
+        die(f"{where}: expected {kind.__name__}, found {_shown(value)}")
+    return kind(value) if not isinstance(kind, types.UnionType) else value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

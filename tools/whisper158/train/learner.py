@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The student beside its parent: one batch in, losses out."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from whisper158.train import losses
+from whisper158.train.batches import UNTOLD, Batch, Text
+from whisper158.train.config import Losses, Stage
+from whisper158.train.network import Trace, Whisper
+
+
+class Learner(nn.Module):
+    """`parent` is kept out of the parameters: it neither learns nor is saved. What it says of a clip that comes again
+    and again is remembered, up to `remember` clips."""
+
+    def __init__(self, student: Whisper, parent: Whisper, remember: int) -> None:
+        super().__init__()
+        self.student = student
+        self._parent = [parent.eval().requires_grad_(False)]
+        self._said: dict[str, Tensor] = {}
+        self._remember = remember
+
+    @property
+    def parent(self) -> Whisper:
+        return self._parent[0]
+
+    def forward(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
+        """Every loss of the stage by name, their weighted sum as `loss`, and measures that no one learns from."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" not in stage.frozen):
+            heard = self.student.encoder(batch.mel, apart=stage.apart)
+        result: dict[str, Tensor] = {}
+        if stage.losses.encoder > 0:
+            with torch.no_grad():
+                target = self.parent.encoder(batch.mel)
+            by_block = losses.block_losses(heard, target)
+            result |= {f"encoder.{i}": loss for i, loss in enumerate(by_block)}
+            result["encoder.out"] = losses.out_loss(heard.out, target.out)
+            result["encoder"] = torch.stack(by_block).mean() + result["encoder.out"]
+        if batch.text is not None:
+            result |= self._of_text(batch.text, heard, stage)
+        result["loss"] = _weighted(result, stage.losses)
+        return result
+
+    def _of_text(self, text: Text, heard: Trace, stage: Stage) -> dict[str, Tensor]:
+        said = self.student.decoder(text.tokens, heard.out, apart=stage.apart)
+        target = self._parent_says(text)
+        result: dict[str, Tensor] = {}
+        if stage.losses.decoder > 0:
+            by_block = losses.block_losses(said, target, text.mask)
+            result |= {f"decoder.{i}": loss for i, loss in enumerate(by_block)}
+            out = losses.out_loss(said.out[text.mask], target.out[text.mask])
+            result["decoder"] = torch.stack(by_block).mean() + out
+        if stage.losses.kl > 0 or stage.losses.label > 0:
+            result |= self._of_logits(text, said.out, target.out, stage.losses)
+        return result
+
+    def _of_logits(self, text: Text, said: Tensor, target: Tensor, weights: Losses) -> dict[str, Tensor]:
+        """Logits are made only where they count; a vocabulary is wide."""
+        counts = text.mask | (text.labels != UNTOLD)
+        logits = self.student.decoder.token_embedding.logits(said[counts])
+        labels = text.labels[counts]
+        known = labels != UNTOLD
+        result = {"label": losses.label_loss(logits[known], labels[known])}
+        result["accuracy"] = losses.accuracy(logits[known], labels[known])
+        if weights.kl > 0 and text.mask.any():
+            with torch.no_grad():
+                wanted = self.parent.decoder.token_embedding.logits(target[text.mask])
+            result["kl"] = losses.kl_loss(logits[text.mask[counts]], wanted, weights.temperature)
+        return result
+
+    @torch.no_grad()
+    def _parent_says(self, text: Text) -> Trace:
+        """The parent's decoder at every position of the tokens, from memory where it is there."""
+        unknown = [i for i, key in enumerate(text.keys) if key is None or key not in self._said]
+        all_stages: Tensor | None = None
+        if unknown:
+            audio = self.parent.encoder(text.mel[unknown]).out
+            trace = self.parent.decoder(text.tokens[unknown], audio)
+            all_stages = torch.stack([*trace.stages, trace.out])
+        known = [i for i in range(len(text.keys)) if i not in unknown]
+        whole = self._recall(text, known, all_stages)
+        if all_stages is not None:
+            whole[:, unknown] = all_stages
+            self._keep(text, unknown, all_stages)
+        return Trace(list(whole[:-1]), whole[-1])
+
+    def _recall(self, text: Text, known: list[int], like: Tensor | None) -> Tensor:
+        """[stages, batch, length, channels], filled in for `known`"""
+        count = len(self.parent.decoder.blocks) + 2
+        width = self.parent.dims.n_text_state
+        whole = torch.zeros(count, *text.tokens.shape, width, device=text.tokens.device)
+        for i in known:
+            kept = self._said[str(text.keys[i])]
+            whole[:, i, : kept.shape[1]] = kept.to(whole)
+        return whole
+
+    def _keep(self, text: Text, rows: list[int], stages: Tensor) -> None:
+        for at, i in enumerate(rows):
+            key = text.keys[i]
+            if key is not None and len(self._said) < self._remember:
+                length = int(text.mask[i].nonzero().max()) + 1
+                self._said[key] = stages[:, at, :length].half().cpu()
+
+
+def _weighted(result: dict[str, Tensor], weights: Losses) -> Tensor:
+    parts: list[Any] = [
+        getattr(weights, name) * result[name] for name in ("encoder", "decoder", "kl", "label") if name in result
+    ]
+    return torch.stack(parts).sum()

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""AdamW with a learning rate for each kind of parameter, and how the rates run over a stage."""
+
+from dataclasses import asdict
+
+import torch
+
+from whisper158.train.config import Config, Stage
+from whisper158.train.network import EMBEDDING, Whisper
+
+KINDS = ("latent", "scale", "embedding", "other")
+
+
+def kind(name: str, parameter: torch.nn.Parameter) -> str:
+    """Which of Rates a parameter has. A stock model's linear layers are trained at the rate of latent weights too, so
+    a float control is treated alike."""
+    if name.endswith(".scale"):
+        return "scale"
+    if name == f"{EMBEDDING}.weight":
+        return "embedding"
+    return "latent" if ".blocks." in name and parameter.dim() == 2 else "other"
+
+
+def part(name: str) -> str:
+    """Which of Stage.frozen a parameter belongs to."""
+    if name.startswith("encoder.conv"):
+        return "stem"
+    if name.startswith(EMBEDDING):
+        return "embedding"
+    return name.split(".", 1)[0]
+
+
+def optimiser(student: Whisper, config: Config) -> torch.optim.Optimizer:
+    groups = {of: [p for name, p in student.named_parameters() if kind(name, p) == of] for of in KINDS}
+    filled = [{"params": parameters, "kind": of} for of, parameters in groups.items() if parameters]
+    betas = (config.betas[0], config.betas[1])
+    return torch.optim.AdamW(filled, lr=0.0, betas=betas, eps=1e-8, weight_decay=config.weight_decay, fused=True)
+
+
+def freeze(student: Whisper, stage: Stage) -> None:
+    for name, parameter in student.named_parameters():
+        parameter.requires_grad_(part(name) not in stage.frozen)
+        if not parameter.requires_grad:
+            parameter.grad = None
+
+
+def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> float:
+    """For step `step` of the stage. Returns the factor that applies to all rates."""
+    factor = schedule(stage, step)
+    rates = asdict(stage.rates)
+    for group in optimiser.param_groups:
+        group["lr"] = rates[group["kind"]] * factor
+    return factor
+
+
+def schedule(stage: Stage, step: int) -> float:
+    """Up over `warmup`, level, down to nothing over `decay`: a level stretch can be prolonged, a cosine cannot."""
+    up = (step + 1) / (stage.warmup + 1)
+    down = (stage.steps - step) / (stage.decay + 1)
+    return min(1.0, up, down)

@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""`./inv model.train`: a run from its configuration to its last checkpoint.
+
+Under torchrun every process takes its share of the batches, and the gradients are averaged.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from whisper158.console import duration, say
+from whisper158.errors import die
+from whisper158.evaluate.wer import word_error_rate
+from whisper158.model.load import load as load_checkpoint
+from whisper158.train import network, saving
+from whisper158.train.batches import Batch, Batches
+from whisper158.train.clips import Chosen, choose, folder
+from whisper158.train.config import Config, Stage, read
+from whisper158.train.learner import Learner
+from whisper158.train.losses import detached, finite
+from whisper158.train.optimise import freeze, optimiser, set_rates
+from whisper158.train.progress import Progress
+from whisper158.train.speak import transcribe
+from whisper158.train.tokenizer import Tokenizer, tokenizer
+
+REMEMBERED = 20000  # clips whose parent's words are kept; tiny.en needs some 0.2 MB for each
+LOG_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which process this is, and where it computes."""
+
+    rank: int
+    processes: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+
+def train(path: Path, resume: bool, steps: int | None = None) -> None:
+    """Runs the configuration at `path` to its end, or for `steps` steps from where it stands."""
+    config = read(path)
+    with _place() as place:
+        _precision(config.precision, place)
+        Run(config, place, resume).go(steps)
+
+
+class Run:
+    def __init__(self, config: Config, place: Place, resume: bool) -> None:
+        self.config, self.place = config, place
+        self.out = folder(config.out)
+        checkpoint = load_checkpoint(config.model)
+        self.tokenizer: Tokenizer = tokenizer(checkpoint)
+        self.chosen: Chosen = choose(config.data, config.seed)
+        student = network.original(checkpoint)
+        network.quantise(student, config.quantisation)
+        self.origin = checkpoint.sha256
+        self.step, self.seconds, self.heard = 0, 0.0, 0.0
+        saved = self._resumed(resume)
+        if saved:
+            saving.fill(student, saved, self.out / saving.LATEST)
+            self.step, self.seconds, self.heard = saved.step, saved.seconds, saved.heard
+        self.student = student.to(place.device)
+        self.optimiser = optimiser(self.student, config)
+        if saved and saved.optimiser:
+            self.optimiser.load_state_dict(saved.optimiser)
+        self.learner = Learner(self.student, network.original(checkpoint).to(place.device), REMEMBERED)
+        self.stopped = False
+
+    def _resumed(self, resume: bool) -> saving.Saved | None:
+        latest = self.out / saving.LATEST
+        if not latest.exists():
+            return None
+        if not resume:
+            die(f"{latest} is there already", "give --resume to go on from it, or another `out` to start anew")
+        saved = saving.load(latest)
+        if saved.origin != self.origin or saved.quantisation != asdict(self.config.quantisation):
+            die(f"{latest}: is a run of another model or quantisation", "give the configuration another `out`")
+        return saved
+
+    # ------------------------------------------------------------------------------------------------------- the run
+
+    def go(self, steps: int | None) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        end = min(self.config.steps, self.step + (steps or self.config.steps))
+        if self.place.first:
+            self._describe(end)
+        batches = self._batches(end)
+        with _on_interrupt(self._stop), Progress(self.step, end, self.place.first) as progress:
+            saved_at = time.monotonic()
+            while self.step < end and not self.stopped:
+                stage, within = self._stage()
+                measures = self._take(next(batches), stage, within)
+                self.step += 1
+                progress.show(self.step, stage.name, measures)
+                if self.step % LOG_STEPS == 0 or self._is_last(stage, within):
+                    self._log(stage, measures)
+                if self.step % self.config.evaluate_steps == 0 or self._is_last(stage, within):
+                    self._watch(stage, progress)
+                if self._is_last(stage, within):
+                    self._save(f"{stage.name}.pt")
+                if time.monotonic() - saved_at > 60 * self.config.checkpoint_minutes:
+                    self._save(saving.LATEST)
+                    saved_at = time.monotonic()
+        self._save(saving.LATEST)
+
+    def _take(self, batch: Batch, stage: Stage, within: int) -> dict[str, float]:
+        """One step. A batch whose loss is not finite is left out, and said."""
+        began = time.monotonic()
+        freeze(self.student, stage)
+        factor = set_rates(self.optimiser, stage, within)
+        network.set_share(self.student, min(1.0, (within + 1) / stage.ramp) if stage.ramp else 1.0)
+        self.student.train()
+        measures = self._model()(batch.to(self.place.device), stage)
+        self.optimiser.zero_grad(set_to_none=True)
+        if finite(measures["loss"]):
+            measures["loss"].backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.config.clip_norm)
+            self.optimiser.step()
+            measures["norm"] = norm
+        else:
+            say(f"step {self.step}: the loss is not finite; this batch is left out")
+        seconds = time.monotonic() - began
+        self.seconds += seconds
+        heard = batch.mel.shape[0] * batch.mel.shape[2] / 100 * self.place.processes
+        self.heard += heard
+        return detached(measures) | {"rate": factor, "seconds": seconds, "heard": heard}
+
+    def _model(self) -> Any:
+        if self.place.processes == 1:
+            return self.learner
+        if not isinstance(self.learner, torch.nn.parallel.DistributedDataParallel):
+            self._wrapped = torch.nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
+        return self._wrapped
+
+    def _stage(self) -> tuple[Stage, int]:
+        """The stage of the next step, and how many steps of it have been taken."""
+        for i, stage in enumerate(self.config.stages):
+            first = self.config.first_step(i)
+            if self.step < first + stage.steps:
+                return stage, self.step - first
+        raise IndexError(self.step)
+
+    def _is_last(self, stage: Stage, within: int) -> bool:
+        return within + 1 == stage.steps
+
+    def _batches(self, end: int) -> Iterator[Batch]:
+        config, place = self.config, self.place
+        n_mels = self.student.dims.n_mels
+        batches = Batches(config, self.chosen.clips, self.chosen.weights, self.tokenizer, n_mels, place.processes)
+        mine = range(self.step * place.processes + place.rank, end * place.processes, place.processes)
+        workers = config.workers
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=mine,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=_quiet_worker,
+        )
+        return iter(loader)
+
+    def _stop(self) -> None:
+        self.stopped = True
+
+    # ---------------------------------------------------------------------------------------------- what people see
+
+    def _describe(self, end: int) -> None:
+        chosen, data = self.chosen, self.config.data
+        hours = sum(clip.seconds for clip in chosen.clips) / 3600
+        spoken = sum(1 for clip in chosen.clips if clip.text)
+        speakers = len({(clip.source, clip.speaker) for clip in chosen.clips})
+        say(
+            f"{self.config.model}: {len(chosen.clips)} clips ({hours:.1f} h, {spoken} with text, {speakers} speakers), "
+            f"{len(chosen.dev)} to watch with; steps {self.step} to {end}, {data.frames} frames each"
+        )
+        facts = {"step": self.step, "clips": len(chosen.clips), "hours": hours, "spoken": spoken}
+        self._write({**facts, "speakers": speakers, "digest": chosen.digest, "config": asdict(self.config)})
+
+    def _log(self, stage: Stage, measures: dict[str, float]) -> None:
+        if self.place.first:
+            rounded = {name: float(f"{value:.5g}") for name, value in measures.items()}
+            self._write({"step": self.step, "stage": stage.name, **rounded})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with (self.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+
+    @torch.no_grad()
+    def _watch(self, stage: Stage, progress: Progress) -> None:
+        """The word error rate on clips of speakers that the student has never heard."""
+        dev = [clip for clip in self.chosen.dev if clip.text]
+        if not (self.place.first and stage.text and dev):
+            return
+        self.student.eval()
+        began = time.monotonic()
+        texts = transcribe(self.student, dev, self.tokenizer)
+        score = word_error_rate([clip.text or "" for clip in dev], texts)
+        progress.watched(score)
+        say(f"step {self.step}: WER {score} on {len(dev)} clips ({duration(time.monotonic() - began)}): {texts[0]!r}")
+        self._write({"step": self.step, "stage": stage.name, "wer": score.rate, "low": score.low, "high": score.high})
+
+    def _save(self, name: str) -> None:
+        if self.place.first:
+            whole = saving.Saved(
+                step=self.step,
+                seconds=self.seconds,
+                heard=self.heard,
+                parent=self.config.model,
+                origin=self.origin,
+                min_frames=self.config.data.min_frames,
+                data=self.chosen.digest,
+                quantisation=asdict(self.config.quantisation),
+                student={key: value.detach().cpu() for key, value in self.student.state_dict().items()},
+                optimiser=self.optimiser.state_dict(),
+            )
+            saving.save(self.out / name, whole)
+
+
+# ------------------------------------------------------------------------------------------------------------ processes
+
+
+@contextmanager
+def _place() -> Iterator[Place]:
+    """torchrun's environment says how many processes there are."""
+    processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device(f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if processes > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Place(rank, processes, device)
+    finally:
+        if processes > 1:
+            torch.distributed.destroy_process_group()
+
+
+def _precision(precision: str, place: Place) -> None:
+    torch.set_flush_denormal(True)
+    backend = torch.backends.cuda if place.device.type == "cuda" else torch.backends.mkldnn
+    backend.matmul.fp32_precision = "bf16" if precision == "bf16" else "ieee"
+
+
+def _quiet_worker(_worker: int) -> None:
+    # The run tells its workers when to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _on_interrupt(stop: Any) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the run after the step in hand, with a checkpoint; the second at once."""
+
+    def handler(number: int, _frame: Any) -> None:
+        say("stopping after this step; what was learnt is saved")
+        signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -13,6 +13,7 @@ from whisper158 import needs
 from whisper158.build import locks, runtime
 from whisper158.count import counting
 from whisper158.errors import die
+from whisper158.evaluate.accuracy import evaluate
 from whisper158.evaluate.bench import bench as benchmark
 from whisper158.model import golden, models
 from whisper158.paths import GOLDEN
@@ -113,7 +114,8 @@ def check(context: Context) -> None:
 
 
 @verb(
-    positional=["group"], help={"group": "dev, torch, opinions, bench or oracle (OpenAI's Whisper, the judge in tests)"}
+    positional=["group"],
+    help={"group": "dev, torch, opinions, bench, evaluate or oracle (OpenAI's Whisper, the judge in tests)"},
 )
 def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
@@ -221,6 +223,34 @@ def model_export(context: Context, run: str = "", out: str = "", name: str = "")
     print(training.export(run, out, name))
 
 
+@verb(
+    name="evaluate",
+    positional=["models"],
+    iterable=["models"],
+    help={
+        "models": "Names or .w158 files; the others are compared with the first. Needs no flag: MODEL MODEL...",
+        "sets": "Names or manifests of recordings, silence, noise, with commas (default: all that are here)",
+        "audio-context": "With commas: auto, full, fit (to the audio, ready for that or not), frames of 20 ms",
+        "through": "runtime, pytorch, or both, to see whether they agree",
+        "clips": "Only so many of each set, from its beginning (default: all)",
+        "threads": "Threads to use",
+        "out": "The folder for the results, and for what need not be heard again",
+    },
+)
+def model_evaluate(
+    context: Context,
+    models: list[str],
+    sets: str = "",
+    audio_context: str = "auto",
+    through: str = "runtime",
+    clips: str = "0",
+    threads: str = "1",
+    out: str = "build/evaluate",
+) -> None:
+    """Measure word error rates, and words where nobody speaks."""
+    evaluate.evaluate(evaluate.plan(models, sets, audio_context, through, clips, threads, out))
+
+
 @verb(name="golden")
 def model_golden(context: Context) -> None:
     """Write anew the model file that ties the blob's writer to its reader."""
@@ -235,5 +265,5 @@ namespace = Collection(
     install,
     lock,
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
-    model=Collection(model_list, model_pack, model_train, model_export, model_golden),
+    model=Collection(model_list, model_pack, model_train, model_export, model_evaluate, model_golden),
 )

@@ -1,155 +1,29 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""OpenAI's own Whisper, from its package, as the judge of the runtime: with a checkpoint's weights, or with a blob's.
+"""OpenAI's own Whisper, from its package, as the judge of the runtime."""
 
-With a blob's weights it becomes a simulation of the runtime's arithmetic: each linear layer multiplies by the codes and
-scales that are in the blob, and quantises what goes in where the blob says so; and so does attention to the audio.
-"""
-
-import math
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import whisper
-from whisper.model import ModelDimensions, MultiHeadAttention, Whisper
+from whisper.model import Whisper
 
-from whisper158.model.blob import QUANTISED, Blob, Dtype
-from whisper158.model.checkpoint import Checkpoint, Dims
-from whisper158.model.ternary import unpack
+from whisper158.evaluate.simulate import filled
+from whisper158.model.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]
 
 
 def original(checkpoint: Checkpoint) -> Whisper:
     """OpenAI's model with the checkpoint's weights, in float32."""
-    return _filled(checkpoint.dims, {name: np.asarray(a, np.float32) for name, a in checkpoint.tensors.items()})
-
-
-def simulation(blob: Blob) -> Whisper:
-    """OpenAI's model with a blob's weights and the runtime's arithmetic, as docs/blob-format.md says it is."""
-    *dims, _, activation_bits = blob.array("config").tolist()
-    tensors = [n for n in blob.sections if n.startswith(("encoder.", "decoder.")) and not n.endswith(".scale")]
-    model = _filled(Dims(*dims), {name: _weights(blob, name) for name in tensors})
-    for name, module in model.named_modules():
-        if activation_bits == 8 and isinstance(module, torch.nn.Linear) and f"{name}.weight.scale" in blob:
-            module.forward = _integer_linear(blob, name, module)
-        hears = isinstance(module, MultiHeadAttention) and (name.startswith("encoder.") or name.endswith("cross_attn"))
-        if activation_bits == 8 and hears:
-            module.qkv_attention = _integer_attention(module)
-    if blob.sections["decoder.token_embedding.weight"].dtype in (Dtype.I8, Dtype.I4):
-        model.decoder.ln.register_forward_hook(_in_14_bits)
-    return model
-
-
-def _in_14_bits(_module: torch.nn.Module, _inputs: Any, x: torch.Tensor) -> torch.Tensor:
-    step = x.abs().amax(dim=-1, keepdim=True) / 8191
-    return torch.where(step > 0, torch.round(x / step) * step, 0)
-
-
-def _filled(dims: Dims, tensors: dict[str, Floats]) -> Whisper:
-    model = Whisper(ModelDimensions(**asdict(dims)))
-    model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()}, strict=True)
-    return model.eval()
-
-
-def _codes(blob: Blob, name: str) -> npt.NDArray[np.int8]:
-    section = blob.sections[name]
-    array = blob.array(name)
-    return np.asarray(array, np.int8) if section.dtype == Dtype.I8 else unpack(array, section)
-
-
-def _weights(blob: Blob, name: str) -> Floats:
-    section = blob.sections[name]
-    if section.dtype in QUANTISED:
-        scale = np.repeat(blob.array(f"{name}.scale"), section.group, axis=1)
-        return np.asarray(_codes(blob, name) * scale, np.float32)
-    weights: Floats = blob.array(name).astype(np.float32)
-    return weights.transpose(0, 2, 1) if ".conv" in name and weights.ndim == 3 else weights
-
-
-def _integer_linear(blob: Blob, name: str, module: torch.nn.Linear) -> Any:
-    codes = torch.from_numpy(_codes(blob, f"{name}.weight").astype(np.float64))
-    scale = torch.from_numpy(np.array(blob.array(f"{name}.weight.scale"), np.float64))
-    group = blob.sections[f"{name}.weight"].group
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        step = x.abs().amax(dim=-1, keepdim=True) / 127
-        q = torch.where(step > 0, torch.round(x / step), 0).double()
-        y = torch.zeros(*x.shape[:-1], codes.shape[0], dtype=torch.float64)
-        for g in range(scale.shape[1]):
-            part = slice(g * group, (g + 1) * group)
-            y += q[..., part] @ codes[:, part].T * scale[:, g]
-        y = y * step
-        return (y if module.bias is None else y + module.bias).float()
-
-    return forward
-
-
-# Of attention in integers: frames that share scales, the largest code, the weights of one octave, and what a step is.
-BLOCK = 64
-CODE_MAX = 63
-MANTISSA = torch.tensor([round(124 * 2 ** (-i / 32)) for i in range(32)])
-STEPS_PER_E = 32 * math.log2(math.e)
-
-
-def _integer_attention(module: Any) -> Any:
-    def split(x: torch.Tensor) -> torch.Tensor:
-        """[1, n, channels] to [heads, n, channels of a head]"""
-        return x[0].unflatten(-1, (module.n_head, -1)).transpose(0, 1)
-
-    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> Any:
-        assert mask is None
-        queries = split(q)
-        blocks = zip(split(k).split(BLOCK, dim=1), split(v).split(BLOCK, dim=1), strict=True)
-        scores, weights, values = (torch.stack(x) for x in zip(*(_block(queries, *b) for b in blocks), strict=True))
-        share = torch.exp(scores - scores.amax(dim=0))
-        y = (share * values).sum(dim=0) / (share * weights).sum(dim=0)
-        return y.transpose(0, 1).flatten(1)[None].float(), None
-
-    return attention
-
-
-def _block(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a block gives each query: the score of its best frame, the sums of weights and of weight x value."""
-    channels = q.shape[-1]
-    high, low = k.amax(dim=1, keepdim=True), k.amin(dim=1, keepdim=True)
-    centre = 0.5 * (high + low)
-    spread = torch.maximum(high - centre, centre - low).amax(dim=2, keepdim=True)
-    largest = q.abs().amax(dim=2, keepdim=True)
-    dot = _seven_bits(q, largest) @ _seven_bits(k - centre, spread).mT
-    factor = largest / CODE_MAX * (STEPS_PER_E / channels**0.5) * (spread / CODE_MAX)
-    steps = torch.round(dot * factor).clamp(-(2**15), 2**15 - 1).long()
-    best = steps.amax(dim=2, keepdim=True)
-    distance = (best - steps).clamp(max=255)
-    weights = (MANTISSA[distance % 32] + ((1 << distance // 32) >> 1)) >> distance // 32
-    loudest = v.abs().amax(dim=1, keepdim=True)
-    values = weights.double() @ _seven_bits(v, loudest).double() * (loudest / CODE_MAX)
-    score = q.double() @ centre.double().mT / channels**0.5 + best / STEPS_PER_E
-    return score, weights.sum(dim=2, keepdim=True), values
-
-
-def _seven_bits(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
-    return torch.round(x * torch.where(largest >= 2.0**-100, CODE_MAX / largest, 0))
+    return filled(checkpoint.dims, {name: np.asarray(a, np.float32) for name, a in checkpoint.tensors.items()})
 
 
 def mel(samples: Floats, seconds: int = 30) -> Floats:
     padded = whisper.pad_or_trim(torch.from_numpy(samples), seconds * 16000)
     return np.asarray(whisper.log_mel_spectrogram(padded))
-
-
-@torch.no_grad()
-def encode(model: Whisper, spectrogram: Floats) -> Floats:
-    """[n_mels, 2 x frames] to [frames, n_audio_state]; for fewer frames than n_audio_ctx the positions are cut."""
-    encoder = model.encoder
-    x = torch.nn.functional.gelu(encoder.conv1(torch.from_numpy(spectrogram)[None]))
-    x = torch.nn.functional.gelu(encoder.conv2(x)).permute(0, 2, 1)
-    x = x + encoder.positional_embedding[: x.shape[1]]
-    for block in encoder.blocks:
-        x = block(x)
-    return np.asarray(encoder.ln_post(x)[0])
 
 
 @torch.no_grad()

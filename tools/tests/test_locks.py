@@ -33,6 +33,7 @@ def test_what_the_project_needs_is_locked() -> None:
         "opinions": groups["opinions"],
         "oracle": groups["oracle"],
         "bench": groups["bench"],
+        "evaluate": groups["evaluate"],
     }
     for name in NAMES:
         assert {re.split("[<>=]", requirement)[0] for requirement in wanted[name]} <= locked(name)

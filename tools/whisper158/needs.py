@@ -49,6 +49,7 @@ PYTHON: dict[str, tuple[str, ...]] = {
     "bench": (),
     "speech": (),
     "train": ("torch",),
+    "evaluate": (),
 }
 
 

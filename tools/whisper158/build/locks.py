@@ -27,6 +27,12 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/dev.lock",
         "--constraint=requirements/oracle.lock",
     ),
+    "evaluate": (
+        "--group=evaluate",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/bench.lock",
+    ),
 }
 
 # Universal: one file for every platform and Python that pyproject.toml allows, with one version of each package.

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""`./inv model.evaluate`: each model hears each set with each audio context, and what it says is judged.
+
+The first model is the one that the others are compared with.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import metadata
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from whisper158 import needs
+from whisper158.console import console, duration, say
+from whisper158.errors import die
+from whisper158.evaluate.accuracy import contexts, listeners, plot, report, sets
+from whisper158.evaluate.accuracy.cells import Cell, Key, Said, Store
+from whisper158.evaluate.accuracy.listeners import Listener, Through
+from whisper158.evaluate.accuracy.results import Model, Place, Plan, Results, collect
+from whisper158.model import models
+
+THROUGH: Mapping[str, tuple[Through, ...]] = {
+    "runtime": ("runtime",),
+    "pytorch": ("pytorch",),
+    "both": ("runtime", "pytorch"),
+}
+MAX_THREADS = 64
+
+
+def plan(
+    models: Sequence[str], sets: str, audio_context: str, through: str, clips: str, threads: str, out: str
+) -> Plan:
+    """The flags, checked."""
+    if not models:
+        die("model.evaluate needs a model", "./inv model.evaluate tiny.en-q8")
+    if through not in THROUGH:
+        die(f"--through {through} is none of {', '.join(THROUGH)}")
+    named = [contexts.parse(word) for word in words(audio_context)]
+    return Plan(
+        models=tuple(dict.fromkeys(models)),
+        sets=tuple(words(sets)),
+        contexts=tuple(dict.fromkeys(named)) or die("--audio-context names none", "--audio-context auto"),
+        through=THROUGH[through],
+        clips=number("clips", clips, 0, 1_000_000),
+        threads=number("threads", threads, 1, MAX_THREADS),
+        out=Path(out),
+    )
+
+
+def words(text: str) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def number(name: str, text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+        die(f"--{name} {text} is not a whole number from {least} to {most}")
+    return int(text)
+
+
+def evaluate(plan: Plan) -> Results:
+    """Hears what was not heard yet, then shows, writes and draws what came out."""
+    needs.python("evaluate")
+    if "pytorch" in plan.through:
+        needs.python("oracle")
+    store = Store(plan.out)
+    chosen = [model(word) for word in plan.models]
+    if len({model.name for model in chosen}) < len(chosen):
+        die("two models have the same name", "Rename a file: results are shown by their names.")
+    found = [sets.find(word, plan.clips) for word in plan.sets or sets.default()]
+    if len({one.name for one in found}) < len(found):
+        die("two sets have the same name", "Rename a folder: results are shown by their names.")
+    places = [
+        Place(model, one, context, through)
+        for through in plan.through
+        for one in found
+        for model in chosen
+        for context in plan.contexts
+    ]
+    results = collect(places, hear_all(places, store, plan.threads))
+    publish(results, plan.out)
+    return results
+
+
+def model(word: str) -> Model:
+    path = models.ensure(word)
+    return Model(path.stem, path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+
+
+def hear_all(places: Sequence[Place], store: Store, threads: int) -> list[Cell]:
+    """A cell for each place: from the store, or heard now."""
+    programs = {through: program(through) for through in {place.through for place in places}}
+    keys = [key(place, programs[place.through]) for place in places]
+    cells = [store.get(key, place.set.ids) for key, place in zip(keys, places, strict=True)]
+    total = sum(len(place.set.utterances) for place, cell in zip(places, cells, strict=True) if cell is None)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} clips"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        return [
+            cell or hear(place, key, store, threads, progress, task)
+            for place, key, cell in zip(places, keys, cells, strict=True)
+        ]
+
+
+def program(through: Through) -> str:
+    """Stands for the code that listens: with other code the same model may say other words."""
+    if through == "runtime":
+        return hashlib.sha256(listeners.library().read_bytes()).hexdigest()
+    versions = {name: metadata.version(name) for name in ("torch", "openai-whisper")}
+    return hashlib.sha256(listeners.pytorch_source() + json.dumps(versions).encode()).hexdigest()
+
+
+def key(place: Place, program: str) -> Key:
+    return Key(place.model.sha256, place.set.sha256, place.context.name, place.through, program)
+
+
+def hear(place: Place, key: Key, store: Store, threads: int, progress: Progress, task: TaskID) -> Cell:
+    progress.update(task, description=str(place))
+    began, cpu = time.monotonic(), time.process_time()
+    said = []
+    with listener(place, threads) as listening:
+        for utterance in place.set.utterances:
+            heard = listening.hear(utterance.load())
+            said.append(Said(utterance.id, heard.text if heard else None, heard.repetition if heard else False))
+            progress.advance(task)
+    cell = Cell(tuple(said), time.process_time() - cpu)
+    store.add(key, cell, {"model": place.model.name, "set": place.set.name})
+    if not console.is_terminal:
+        say(f"{place} ({duration(time.monotonic() - began)})")
+    return cell
+
+
+def listener(place: Place, threads: int) -> AbstractContextManager[Listener]:
+    make = listeners.through_runtime if place.through == "runtime" else listeners.through_pytorch
+    return make(place.model.path, place.context, threads)
+
+
+def publish(results: Results, out: Path) -> None:
+    report.show(results)
+    written = [out / "results.json", out / "results.md"]
+    for path, text in zip(written, (results.as_json(), report.markdown(results)), strict=True):
+        draft = path.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(path)
+    written += plot.draw(results, out / "accuracy")
+    say(f"written: {', '.join(map(str, written))}")

@@ -22,11 +22,11 @@ def draw(results: Results, stem: Path) -> list[Path]:
     lines = -(-len(panels) // columns)
     tallest = max(map(len, panels))
     figure: Any = Figure(figsize=(8 * columns, lines * (1.2 + 0.3 * tallest)), layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False).flat
+    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
     names = [model.name for model in results.models]
     for axis, rows in zip(axes, panels, strict=False):
         panel(axis, rows, names)
-    for axis in list(axes)[len(panels) :]:
+    for axis in axes[len(panels) :]:
         axis.set_axis_off()
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
     for path in paths:

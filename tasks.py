@@ -12,6 +12,9 @@ from whisper158 import check as checks
 from whisper158 import needs
 from whisper158.build import locks, runtime
 from whisper158.count import counting
+from whisper158.data import label as labels
+from whisper158.data import layouts, speak
+from whisper158.data import split as splits
 from whisper158.errors import die
 from whisper158.evaluate.accuracy import evaluate
 from whisper158.evaluate.bench import bench as benchmark
@@ -115,7 +118,9 @@ def check(context: Context) -> None:
 
 @verb(
     positional=["group"],
-    help={"group": "dev, torch, opinions, bench, evaluate or oracle (OpenAI's Whisper, the judge in tests)"},
+    help={
+        "group": "dev, torch, opinions, bench, speech, train, evaluate or oracle (OpenAI's Whisper, the judge in tests)"
+    },
 )
 def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
@@ -257,6 +262,98 @@ def model_golden(context: Context) -> None:
     golden.write_golden(GOLDEN)
 
 
+@verb(
+    name="speak",
+    iterable=["text", "against"],
+    help={
+        "out": "The folder for the speech, and for what an interrupted run goes on from",
+        "text": "A file with a sentence a line; may be given again (default: Jane Austen, and ../shared/speech/text)",
+        "against": "An evaluation manifest whose texts are not to be spoken (default: those of ../shared/speech/eval)",
+        "engines": "Which, with commas: kokoro, piper, flite",
+        "hours": "How much speech, roughly",
+        "processes": "How many at a time, each on one processor",
+        "seed": "Another one makes another plan: who reads what, and how",
+    },
+)
+def data_speak(
+    context: Context,
+    out: str = "",
+    text: list[str] | None = None,
+    against: list[str] | None = None,
+    engines: str = "kokoro,piper,flite",
+    hours: str = "10",
+    processes: str = "1",
+    seed: int = 158,
+) -> None:
+    """Have synthetic voices read texts aloud, to train on."""
+    speak.speak(speak.job(out, text or [], against or [], engines, hours, processes, seed))
+
+
+@verb(
+    name="index",
+    positional=["source"],
+    help={
+        "source": "A folder (LibriSpeech, Common Voice, or any sound files), or a dataset of Hugging Face as hf:NAME",
+        "out": "The manifest to write",
+        "licence": "By which licence it may be used, unless the layout tells",
+        "split": "Of Common Voice or Hugging Face, the part to take (default: validated, train)",
+        "no-text": "Leave out the texts, for model.data.label to write them with case and punctuation",
+    },
+)
+def data_index(
+    context: Context,
+    source: str = "",
+    out: str = "manifest.jsonl",
+    licence: str = "",
+    split: str = "",
+    no_text: bool = False,
+) -> None:
+    """Write a manifest of recordings."""
+    layouts.index(source, Path(out), licence, split=split, keep_text=not no_text)
+
+
+@verb(
+    name="label",
+    positional=["manifests"],
+    iterable=["manifests"],
+    help={
+        "manifests": "Manifests of recordings; needs no flag: model.data.label FILE FILE...",
+        "out": "The manifest to write; an interrupted run goes on from it",
+        "model": "The teacher: a float model's name, or a .w158 file",
+    },
+)
+def data_label(context: Context, manifests: list[str], out: str = "labelled.jsonl", model: str = "base-f16") -> None:
+    """Have a float model write down what is said in recordings without a text."""
+    needs.debian(*runtime.NATIVE.debian)
+    labels.label([Path(name) for name in manifests], Path(out), model)
+
+
+@verb(
+    name="split",
+    positional=["manifests"],
+    iterable=["manifests", "against"],
+    help={
+        "manifests": "Manifests; needs no flag: model.data.split FILE FILE...",
+        "out": "The folder for train.jsonl, dev.jsonl and test.jsonl",
+        "dev": "Share of the speakers",
+        "test": "Share of the speakers",
+        "seed": "Another one chooses other speakers",
+        "against": "An evaluation manifest, none of whose speakers and texts may be in train.jsonl; may be given again",
+    },
+)
+def data_split(
+    context: Context,
+    manifests: list[str],
+    against: list[str],
+    out: str = ".",
+    dev: str = "0.05",
+    test: str = "0.05",
+    seed: int = 158,
+) -> None:
+    """Split manifests by speaker into train, dev and test."""
+    splits.split_files(splits.job(manifests, out, dev, test, seed, against))
+
+
 namespace = Collection(
     transcribe,
     bench,
@@ -265,5 +362,13 @@ namespace = Collection(
     install,
     lock,
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
-    model=Collection(model_list, model_pack, model_train, model_export, model_evaluate, model_golden),
+    model=Collection(
+        model_list,
+        model_pack,
+        model_train,
+        model_export,
+        model_evaluate,
+        model_golden,
+        data=Collection(data_speak, data_index, data_label, data_split),
+    ),
 )

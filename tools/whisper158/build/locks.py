@@ -33,6 +33,11 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/dev.lock",
         "--constraint=requirements/bench.lock",
     ),
+    "speech": (
+        "--group=speech",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/bench.lock",
+    ),
 }
 
 # Universal: one file for every platform and Python that pyproject.toml allows, with one version of each package.

@@ -50,7 +50,7 @@ def write(manifest: Path, clips: Iterable[Clip]) -> None:
     try:
         manifest.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
-            file.writelines(_line(clip, manifest.parent) for clip in clips)
+            file.writelines(_line(_entry(clip, manifest.parent)) for clip in clips)
         draft.rename(manifest)
     except OSError as error:
         die(f"cannot write {manifest}: {error.strerror}")
@@ -59,10 +59,13 @@ def write(manifest: Path, clips: Iterable[Clip]) -> None:
 
 
 class Appender:
-    """Adds clips to a manifest while others may read it: a line appears whole, and stays when the writer is killed."""
+    """Adds clips to a manifest (or other entries to a file of JSON lines) while others may read it.
+
+    A line appears whole, and stays when the writer is killed.
+    """
 
     def __init__(self, manifest: Path) -> None:
-        self._folder = manifest.parent
+        self._path, self._folder = manifest, manifest.parent
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             _cut_torn_line(manifest)
@@ -71,10 +74,13 @@ class Appender:
             die(f"cannot write {manifest}: {error.strerror}")
 
     def add(self, clip: Clip) -> None:
-        line = _line(clip, self._folder)
+        self.add_line(_entry(clip, self._folder))
+
+    def add_line(self, entry: dict[str, Any]) -> None:
+        line = _line(entry)
         # One call, so that a reader never sees half of it; a short count means that the disk is full.
         if os.write(self._file, line) != len(line):
-            die(f"cannot write the manifest in {self._folder}: no space left on device")
+            die(f"cannot write {self._path}: no space left on device")
 
     def __enter__(self) -> "Appender":
         return self
@@ -141,8 +147,8 @@ def _seconds(entry: dict[str, Any], where: str) -> float:
     return number
 
 
-def _line(clip: Clip, folder: Path) -> bytes:
-    entry = {
+def _entry(clip: Clip, folder: Path) -> dict[str, Any]:
+    return {
         "id": clip.id,
         "file": _relative(clip.path, folder),
         "text": clip.text,
@@ -151,6 +157,9 @@ def _line(clip: Clip, folder: Path) -> bytes:
         "licence": clip.licence,
         "source": clip.source,
     }
+
+
+def _line(entry: dict[str, Any]) -> bytes:
     return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
 
 

@@ -17,13 +17,19 @@ from pathlib import Path
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from whisper158.cache import cache_dir
 from whisper158.console import console, say
-from whisper158.data import audio, texts
+from whisper158.data import audio, austen, texts
 from whisper158.data.manifest import Appender, Clip, read
 from whisper158.data.voices import Engine
 from whisper158.data.voices.flite import Flite
 from whisper158.data.voices.kokoro import Kokoro
 from whisper158.data.voices.piper import Piper
+from whisper158.errors import die
+from whisper158.paths import ROOT
+
+# Texts and evaluation sets that may lie beside the checkout.
+SHARED = ROOT.parent / "shared" / "speech"
 
 MANIFEST = "manifest.jsonl"
 
@@ -112,52 +118,77 @@ def _between(limits: tuple[float, float], place: float) -> float:
     return low + (high - low) * place
 
 
-def speak(
-    sentences: Sequence[str], folder: Path, seed: int, engines: Sequence[str], hours: float, processes: int
-) -> None:
-    """Has `sentences` read out into `folder`/ENGINE until there are `hours` of speech for this plan (or no text)."""
-    for name in engines:
-        CAST[name].make()  # what must be fetched is, once and before the others start
-    limit = _count(sentences, seed, engines, hours)
-    arguments = [(sentences, folder, seed, engines, limit, index, processes) for index in range(processes)]
-    if processes == 1:
-        _work(*arguments[0])
+@dataclass(frozen=True)
+class Job:
+    sentences: tuple[str, ...]
+    folder: Path
+    engines: tuple[str, ...]
+    hours: float
+    processes: int
+    seed: int
+
+    def plan(self) -> Iterator[Utterance]:
+        return plan(self.sentences, self.seed, self.engines)
+
+
+def job(
+    out: str, files: Sequence[str], against: Sequence[str], engines: str, hours: str, processes: str, seed: int
+) -> Job:
+    """What is meant by the flags of `./inv model.data.speak`."""
+    names = tuple(filter(None, engines.split(",")))
+    if not names or not set(names) <= set(CAST):
+        die(f"--engines: {engines!r} is not a choice of {', '.join(CAST)}")
+    amount, number = positive("--hours", hours), positive("--processes", processes)
+    if number != int(number):
+        die(f"--processes: {processes} is not a whole number")
+    examined = [Path(name) for name in against] or sorted(SHARED.glob("eval/*/manifest.jsonl"))
+    overlap = texts.Overlap(clip for manifest in examined for clip in read(manifest))
+    sentences = texts.suitable(texts.read([Path(name) for name in files]) if files else _default_texts(), overlap)
+    if not sentences:
+        die("there is no sentence to speak", "a text has one sentence a line, of 2 words or more, in plain letters")
+    folder = Path(out) if out else cache_dir() / "speech" / "synthetic"
+    return Job(sentences, folder, names, amount, int(number), seed)
+
+
+def _default_texts() -> Iterator[str]:
+    return itertools.chain(texts.read(sorted(SHARED.glob("text/*.txt"))), austen.sentences())
+
+
+def speak(job: Job) -> None:
+    """Speaks into `job.folder`/ENGINE until there are as many hours as asked for, or no more text."""
+    for name in job.engines:
+        CAST[name].make()  # fetches what it needs, once and before several processes start
+    limit = _count(job)
+    if job.processes == 1:
+        _work(job, limit, 0)
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes) as pool:
-        pool.starmap(_work, arguments, chunksize=1)
+    with multiprocessing.get_context("spawn").Pool(job.processes) as pool:
+        pool.starmap(_work, [(job, limit, index) for index in range(job.processes)], chunksize=1)
 
 
-def _count(sentences: Sequence[str], seed: int, engines: Sequence[str], hours: float) -> int:
-    """How many utterances of the plan make `hours`, going by the texts."""
+def _count(job: Job) -> int:
+    """How many utterances of the plan make the hours, going by the texts."""
     total, count = 0.0, 0
-    for utterance in plan(sentences, seed, engines):
-        if total >= hours * 3600:
+    for utterance in job.plan():
+        if total >= job.hours * 3600:
             break
         total += texts.seconds(utterance.text) / utterance.speed
         count += 1
     return count
 
 
-def _work(
-    sentences: Sequence[str],
-    folder: Path,
-    seed: int,
-    engines: Sequence[str],
-    limit: int,
-    index: int,
-    processes: int,
-) -> None:
-    """Speaks every utterance of the plan's first `limit` that is this process's and is not there."""
-    done = {name: _spoken(folder / name / MANIFEST) for name in engines}
-    mine = (u for u in itertools.islice(plan(sentences, seed, engines), limit) if u.number % processes == index)
+def _work(job: Job, limit: int, index: int) -> None:
+    """Speaks every utterance of the plan's first `limit` that is process `index`'s and is not there."""
+    done = {name: _spoken(job.folder / name / MANIFEST) for name in job.engines}
+    mine = (u for u in itertools.islice(job.plan(), limit) if u.number % job.processes == index)
     todo = [utterance for utterance in mine if utterance.id not in done[utterance.engine]]
     if index == 0:
-        say(f"{len(todo) * processes} of {limit} utterances are to be spoken, into {folder}")
+        of = f"a {job.processes}th of " if job.processes > 1 else ""
+        say(f"{len(todo)} utterances of {of}{limit} are to be spoken into {job.folder}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=index > 0 or not console.is_terminal) as progress:
         for utterance in progress.track(todo, description="Speaking"):
-            _perform(utterance, folder / utterance.engine)
+            _perform(utterance, job.folder / utterance.engine)
 
 
 def _spoken(manifest: Path) -> set[str]:
@@ -185,6 +216,14 @@ def plausible(text: str, seconds: float) -> bool:
     slow, fast = LETTERS_PER_SECOND
     # Half a second of silence around the words is usual.
     return SHORTEST <= seconds <= WINDOW and len(text) / fast <= seconds <= 1 + len(text) / slow
+
+
+def positive(flag: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0
+    return number if 0 < number < 1e6 else die(f"{flag}: {value!r} is not a positive number")
 
 
 @cache

@@ -33,7 +33,8 @@ def read(files: Sequence[Path]) -> Iterator[str]:
 
 
 def tidy(sentence: str) -> str:
-    """`sentence` with straight quotes, single blanks also around dashes, and no quote or bracket whose other half is elsewhere."""
+    """`sentence` with straight quotes and single blanks, also around dashes. Quotes and brackets of which there are not
+    as many as there should be have their other halves in another sentence, and are left out."""
     sentence = sentence.translate(_STRAIGHT)
     if sentence.count('"') % 2:
         sentence = sentence.replace('"', " ")

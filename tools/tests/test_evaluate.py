@@ -22,7 +22,7 @@ from whisper158.data.manifest import Clip
 from whisper158.data.manifest import write as write_manifest
 from whisper158.errors import UserError
 from whisper158.evaluate import wer
-from whisper158.evaluate.accuracy import contexts, evaluate, figures, listeners, noises, report, sets, signs
+from whisper158.evaluate.accuracy import contexts, evaluate, figures, listeners, noises, plot, report, sets, signs
 from whisper158.evaluate.accuracy.cells import Cell, Key, Said, Store
 from whisper158.evaluate.accuracy.contexts import AudioContext
 from whisper158.evaluate.accuracy.listeners import Heard, Listener
@@ -419,6 +419,7 @@ def parrots(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, list[str]], list
     monkeypatch.setattr(listeners, "through_pytorch", through("pytorch"))
     monkeypatch.setattr(evaluate, "program", lambda through: through)
     monkeypatch.setattr(needs, "python", lambda group: None)
+    monkeypatch.setattr(plot, "draw", lambda results, stem: [])
     return texts, heard
 
 
@@ -433,7 +434,6 @@ WRONG = ["Red.", "the blue sky", "Up.", ""]
 
 
 def test_models_side_by_side(speech: Path, tmp_path: Path, parrots: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="needs ./inv install evaluate")
     texts, heard = parrots
     for through in ("runtime", "pytorch"):
         texts.update({f"a full {through}": RIGHT, f"a fit {through}": RIGHT, f"b full {through}": RIGHT})
@@ -454,9 +454,7 @@ def test_models_side_by_side(speech: Path, tmp_path: Path, parrots: Any, capsys:
     printed = capsys.readouterr().out
     assert "+44.44" in printed and "3/4, 75.0%" in printed
     out = tmp_path / "out"
-    assert sorted(path.name for path in out.iterdir()) == [
-        *("accuracy.png", "accuracy.svg", "cells", "results.json", "results.md")
-    ]
+    assert sorted(path.name for path in out.iterdir()) == ["cells", "results.json", "results.md"]
     rows = json.loads((out / "results.json").read_text())["rows"]
     assert [r["score"]["rate"] for r in rows] == pytest.approx([0, 0, 0, 4 / 9] * 2)
     assert "| b | fit | runtime | 44.44%" in (out / "results.md").read_text()
@@ -475,8 +473,35 @@ def row(results: Results, model: str, context: str) -> Any:
     return found
 
 
-def test_an_interrupt_loses_one_cell(speech: Path, tmp_path: Path, parrots: Any) -> None:
+DRAW = plot.draw
+
+
+def test_a_picture(speech: Path, tmp_path: Path, parrots: Any) -> None:
     pytest.importorskip("matplotlib", reason="needs ./inv install evaluate")
+    texts, _ = parrots
+    texts.update({f"{model} auto runtime": RIGHT for model in "ab"})
+    flags = {"models": two_models(tmp_path), "sets": str(speech), "out": str(tmp_path / "out")}
+    results = evaluate.evaluate(evaluate.plan(**{**FLAGS, **flags}))
+    svg, png = DRAW(results, tmp_path / "accuracy")
+    assert "claimed: WER" in svg.read_text().replace("<!-- ", "")
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_that_breaks_is_named(
+    golden: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "python", lambda group: None)
+    soundfile.write(speech / "2.flac", np.full(SAMPLES, np.inf), 16000, format="WAV", subtype="FLOAT")
+    flags = {"models": [str(golden)], "sets": str(speech), "out": str(tmp_path / "out")}
+    with pytest.raises(UserError, match=r"2\.flac"):
+        evaluate.evaluate(evaluate.plan(**{**FLAGS, **flags}))
+    soundfile.write(speech / "2.flac", np.ones(SAMPLES), 16000)
+    flags["audio_context"] = "41"
+    with pytest.raises(UserError, match="golden hears claimed, context 41: clip 0: an audio context of 41 frames"):
+        evaluate.evaluate(evaluate.plan(**{**FLAGS, **flags}))
+
+
+def test_an_interrupt_loses_one_cell(speech: Path, tmp_path: Path, parrots: Any) -> None:
     texts, heard = parrots
     texts.update({"a auto runtime": RIGHT, "b auto runtime": ["Red.", "interrupted"]})
     flags = {"models": two_models(tmp_path), "sets": str(speech), "out": str(tmp_path / "out")}

@@ -86,11 +86,19 @@ def _integer_linear(blob: Blob, name: str, module: torch.nn.Linear) -> Any:
     return forward
 
 
-# Of attention in integers: frames that share scales, the largest code, the weights of one octave, and what a step is.
+# Of attention in integers: frames that share scales, the largest code, and what a step is.
 BLOCK = 64
 CODE_MAX = 63
-MANTISSA = torch.tensor([round(124 * 2 ** (-i / 32)) for i in range(32)])
 STEPS_PER_E = 32 * math.log2(math.e)
+
+
+def _weight(steps: int) -> int:
+    """Of a frame whose score is so many steps below the best: 32 of them halve it, with rounding."""
+    mantissa, octave = round(124 * 2 ** (-(steps % 32) / 32)), steps // 32
+    return (mantissa + ((1 << octave) >> 1)) >> octave
+
+
+WEIGHTS = torch.tensor([_weight(steps) for steps in range(256)], dtype=torch.float64)
 
 
 def _integer_attention(module: Any) -> Any:
@@ -119,12 +127,11 @@ def _block(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Ten
     largest = q.abs().amax(dim=2, keepdim=True)
     dot = _seven_bits(q, largest) @ _seven_bits(k - centre, spread).mT
     factor = largest / CODE_MAX * (STEPS_PER_E / channels**0.5) * (spread / CODE_MAX)
-    steps = torch.round(dot * factor).clamp(-(2**15), 2**15 - 1).long()
+    steps = torch.round(dot * factor).clamp(-(2**15), 2**15 - 1).int()
     best = steps.amax(dim=2, keepdim=True)
-    distance = (best - steps).clamp(max=255)
-    weights = (MANTISSA[distance % 32] + ((1 << distance // 32) >> 1)) >> distance // 32
+    weights = WEIGHTS[(best - steps).clamp(max=255)]
     loudest = v.abs().amax(dim=1, keepdim=True)
-    values = weights.double() @ _seven_bits(v, loudest).double() * (loudest / CODE_MAX)
+    values = weights @ _seven_bits(v, loudest).double() * (loudest / CODE_MAX)
     score = q.double() @ centre.double().mT / channels**0.5 + best / STEPS_PER_E
     return score, weights.sum(dim=2, keepdim=True), values
 

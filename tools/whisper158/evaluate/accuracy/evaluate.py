@@ -17,11 +17,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from whisper158 import needs
 from whisper158.console import console, duration, say
-from whisper158.errors import die
+from whisper158.errors import UserError, die
 from whisper158.evaluate.accuracy import contexts, listeners, plot, report, sets
 from whisper158.evaluate.accuracy.cells import Cell, Key, Said, Store
 from whisper158.evaluate.accuracy.listeners import Listener, Through
 from whisper158.evaluate.accuracy.results import Model, Place, Plan, Results, collect
+from whisper158.evaluate.accuracy.sets import Utterance
 from whisper158.model import models
 
 THROUGH: Mapping[str, tuple[Through, ...]] = {
@@ -124,14 +125,22 @@ def hear(place: Place, key: Key, store: Store, threads: int, progress: Progress,
     said = []
     with listener(place, threads) as listening:
         for utterance in place.set.utterances:
-            heard = listening.hear(utterance.load())
-            said.append(Said(utterance.id, heard.text if heard else None, heard.repetition if heard else False))
+            said.append(hear_one(place, utterance, listening))
             progress.advance(task)
     cell = Cell(tuple(said), time.process_time() - cpu)
     store.add(key, cell, {"model": place.model.name, "set": place.set.name})
     if not console.is_terminal:
         say(f"{place} ({duration(time.monotonic() - began)})")
     return cell
+
+
+def hear_one(place: Place, utterance: Utterance, listening: Listener) -> Said:
+    samples = utterance.load()
+    try:
+        heard = listening.hear(samples)
+    except UserError as error:
+        die(f"{place}: clip {utterance.id}: {error.message}", error.hint)
+    return Said(utterance.id, heard.text if heard else None, heard.repetition if heard else False)
 
 
 def listener(place: Place, threads: int) -> AbstractContextManager[Listener]:

@@ -4,6 +4,7 @@
 
 import importlib
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ def download(name: str, split: str, folder: Path, licence: str) -> Iterator[Clip
     A clip that is there already is not written again.
     """
     path, _, configuration = name.removeprefix(PREFIX).partition(":")
-    rows = _open(path, configuration or None, split or "train")
-    clips = folder / "clips"
+    split = split or "train"
+    rows = _open(path, configuration or None, split)
+    clips = folder / "-".join(re.findall(r"[\w.]+", f"{path} {configuration} {split}"))
     clips.mkdir(parents=True, exist_ok=True)
     for number, row in enumerate(rows):
         file = clips / f"{number:08}.opus"

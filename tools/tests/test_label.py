@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whisper158.build import runtime
+from whisper158.data import audio, label
+from whisper158.data.manifest import Clip, read, write
+from whisper158.errors import UserError
+from whisper158.evaluate.engine import Segment
+from whisper158.model import models
+
+SURE = Segment(0, 5, "", (), -0.2, 0.1, "en", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "segment", "reason"),
+    [
+        ("So it was, and so it will be.", 3.0, SURE, None),
+        ("Yes.", 2.0, SURE, None),
+        ("I had that that day, and that is that.", 3.0, SURE, None),
+        ("", 3.0, SURE, "nothing heard"),
+        (" ... ", 3.0, SURE, "nothing heard"),
+        ("So it was.", 3.0, replace(SURE, repetition=True), "it repeats itself"),
+        ("no no no no no no no no", 9.0, SURE, "it repeats itself"),
+        ("and so on, and so on, and so on, and so on", 9.0, SURE, "it repeats itself"),
+        (
+            "I'm going to the store now. " * 3 + "I'm going to the store soon. " * 3,
+            12.0,
+            SURE,
+            "it compresses too well",
+        ),
+        ("one two three four five six seven eight nine ten eleven", 1.0, SURE, "too many words for its length"),
+        ("Thank you.", 20.0, SURE, "too few words for its length"),
+        ("So it was.", 3.0, replace(SURE, avg_logprob=-1.4), "the model is not sure"),
+    ],
+)
+def test_texts_that_nobody_said(text: str, seconds: float, segment: Segment, reason: str | None) -> None:
+    assert label.fault(text, seconds, [SURE, segment]) == reason
+
+
+@given(st.lists(st.sampled_from("abcdefghijkl"), max_size=12), st.lists(st.sampled_from("xyz"), min_size=2, max_size=6))
+def test_loops_are_found_wherever_they_are(before: list[str], run: list[str]) -> None:
+    assert label.loops([*before, *run * 8, "end"])
+
+
+@given(st.lists(st.sampled_from(["very", "much", "so", "it", "is"]), max_size=40))
+def test_a_loop_is_what_a_slow_search_finds(words: list[str]) -> None:
+    def repeats(length: int, start: int, times: int) -> bool:
+        run = words[start : start + length]
+        return len(run) == length and words[start : start + times * length] == run * times
+
+    slow = any(repeats(length, start, 4 if length > 1 else 8) for length in range(1, 7) for start in range(len(words)))
+    assert label.loops(words) == slow
+
+
+class Teacher:
+    """Stands in for the engine: says what a script says, in order, and can be interrupted."""
+
+    def __init__(self, script: list[str]) -> None:
+        self.script: Iterator[str] = iter(script)
+
+    def __enter__(self) -> "Teacher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def transcribe(self, sound: audio.Floats, language: str) -> list[Segment]:
+        text = next(self.script)
+        if text == "interrupt":
+            raise KeyboardInterrupt
+        return [replace(SURE, text=part) for part in text.split("|") if part]
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A manifest of four clips, of which one has a text; and no engine is built."""
+    monkeypatch.setattr(runtime, "shared_library", lambda: Path("library"))
+    monkeypatch.setattr(models, "ensure", lambda name: Path(name))
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    texts = {"a": None, "b": "It was known.", "c": None, "d": None}
+    for id in texts:
+        audio.save(folder / f"{id}.opus", np.zeros(16000, np.float32))
+    clips = (Clip(id, folder / f"{id}.opus", text, "s", 1.0, "CC0", "talks") for id, text in texts.items())
+    write(folder / "manifest.jsonl", clips)
+    return folder / "manifest.jsonl"
+
+
+def teach(monkeypatch: pytest.MonkeyPatch, script: list[str]) -> None:
+    monkeypatch.setattr(label, "Engine", lambda *_: Teacher(script))
+
+
+def test_clips_get_texts_and_an_interrupted_run_goes_on(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "labelled.jsonl"
+    teach(monkeypatch, [" Good morning,| all.", "interrupt"])
+    with pytest.raises(KeyboardInterrupt):
+        label.label([recordings], out, "teacher")
+    assert [(c.id, c.text, c.source) for c in read(out)] == [
+        ("talks/a", "Good morning, all.", "talks; text by teacher"),
+        ("talks/b", "It was known.", "talks"),
+    ]
+    teach(monkeypatch, ["", "Fine."])
+    label.label([recordings], out, "teacher")
+    assert [c.id for c in read(out)] == ["talks/a", "talks/b", "talks/d"]
+    assert all(c.path.exists() for c in read(out))
+    rejected = [json.loads(line) for line in (out.parent / "labelled.rejected.jsonl").read_text().splitlines()]
+    assert rejected == [{"id": "talks/c", "reason": "nothing heard", "text": ""}]
+    teach(monkeypatch, [])
+    before = out.read_bytes()
+    label.label([recordings], out, "teacher")
+    assert out.read_bytes() == before
+
+
+def test_manifests_that_cannot_be_told_apart(recordings: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "other" / "talks" / "manifest.jsonl"
+    write(twin, read(recordings))
+    with pytest.raises(UserError, match="folders of the same name"):
+        label.label([recordings, twin], tmp_path / "out.jsonl", "teacher")
+    with pytest.raises(UserError, match=r"model.data.label needs a manifest"):
+        label.label([], tmp_path / "out.jsonl", "teacher")
+
+
+@pytest.mark.parametrize("line", ["{", '{"reason": "x"}', '["id"]'])
+def test_a_damaged_list_of_refusals(line: str, recordings: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    teach(monkeypatch, [])
+    (tmp_path / "out.rejected.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match=r"out.rejected.jsonl is damaged"):
+        label.label([recordings], tmp_path / "out.jsonl", "teacher")

@@ -54,7 +54,7 @@ def test_pieces_of_sentences() -> None:
 
 
 def test_texts_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    (tmp_path / "latin").write_bytes(b"\xe9t\xe9")
     with pytest.raises(UserError, match=r"latin is not a text in UTF-8"):
         list(texts.read([tmp_path / "latin"]))
     with pytest.raises(UserError, match=r"cannot read the text .*none: No such file"):

@@ -35,6 +35,7 @@ def test_what_the_project_needs_is_locked() -> None:
         "bench": groups["bench"],
         "evaluate": groups["evaluate"],
         "speech": groups["speech"],
+        "train": groups["train"],
     }
     for name in NAMES:
         assert {re.split("[<>=]", requirement)[0] for requirement in wanted[name]} <= locked(name)

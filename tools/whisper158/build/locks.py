@@ -33,6 +33,11 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/dev.lock",
         "--constraint=requirements/bench.lock",
     ),
+    "train": (
+        "--group=train",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/bench.lock",
+    ),
     "speech": (
         "--group=speech",
         "--constraint=requirements/tools.lock",

@@ -63,8 +63,8 @@ class Checkpoint:
         numpy lacks, becomes float32); convolutions are [out, in, 3]; the decoder's mask buffer is left out.
     vocabulary: the raw bytes of the ordinary tokens by id (50256 of them if English-only, else 50257).
     source: where it came from, in words. sha256: of the weights file as it came; of several, of their concatenation.
-    quantised: matrices whose codes and scales were trained. They are packed as they are: codes that are found anew, from
-        weights that training has moved, are others.
+    quantised: matrices whose codes and scales were trained. They are packed as they are: codes that are found anew,
+        from weights that training has moved, are others.
     """
 
     name: str
@@ -94,10 +94,10 @@ _ALLOWED: Mapping[str, tuple[Container[int], str]] = {
 
 def check_dims(dims: Dims, file: Path) -> None:
     """Refuse dimensions that no Whisper model has; to be called before any of them is used."""
-    for field, value in asdict(dims).items():
-        allowed, words = _ALLOWED[field]
+    for name, value in asdict(dims).items():
+        allowed, words = _ALLOWED[name]
         if type(value) is not int or value not in allowed:
-            die(f"{file}: {field} is {value!r}, where Whisper has {words}")
+            die(f"{file}: {name} is {value!r}, where Whisper has {words}")
     if dims.n_audio_state != dims.n_text_state:
         die(f"{file}: n_audio_state is {dims.n_audio_state} but n_text_state is {dims.n_text_state}")
     for side, heads in (("audio", dims.n_audio_head), ("text", dims.n_text_head)):

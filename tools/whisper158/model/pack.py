@@ -18,8 +18,8 @@ from whisper158.model import blob
 from whisper158.model.blob import Dtype, Packing, Section
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.melbank import mel_filters
-from whisper158.model.ternary import pack as pack_codes
 from whisper158.model.ternary import Quantised, project, quantise_i4, quantise_i8
+from whisper158.model.ternary import pack as pack_codes
 from whisper158.model.tokens import SpecialTokens, space_token, special_tokens, suppressed_tokens
 
 Array = npt.NDArray[Any]

@@ -7,6 +7,7 @@ formulas are those of OpenAI's whisper/model.py. Frames are [batch, time, channe
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ from whisper158.train.quantisers import (
 )
 
 EMBEDDING = "decoder.token_embedding"
+
+Heard = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,19 @@ class Attention(nn.Module):
         self.value = Linear(channels, channels)
         self.out = Linear(channels, channels)
 
-    def forward(self, x: Tensor, audio: Tensor | None = None, causal: bool = False) -> Tensor:
-        """To itself, or to `audio`."""
-        if audio is None:
+    def forward(self, x: Tensor, heard: Heard | None = None, causal: bool = False) -> Tensor:
+        """To itself, or to what `hear` made of the audio."""
+        if heard is None:
             q, k, v = product([self.query, self.key, self.value], x).chunk(3, dim=-1)
         else:
-            q = self.query(x)
-            k, v = product([self.key, self.value], audio).chunk(2, dim=-1)
+            q, (k, v) = self.query(x), heard
         y = attend(self._split(q), self._split(k), self._split(v), causal)
         return self.out(y.transpose(1, 2).flatten(2))
+
+    def hear(self, audio: Tensor) -> Heard:
+        """Keys and values of the encoder's output"""
+        k, v = product([self.key, self.value], audio).chunk(2, dim=-1)
+        return k, v
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -126,10 +133,10 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(Linear(channels, 4 * channels), nn.GELU(), Linear(4 * channels, channels))
         self.mlp_ln = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, audio: Tensor | None = None) -> Tensor:
-        x = x + self.attn(self.attn_ln(x), causal=audio is not None)
+    def forward(self, x: Tensor, heard: Heard | None = None) -> Tensor:
+        x = x + self.attn(self.attn_ln(x), causal=heard is not None)
         if self.cross_attn is not None and self.cross_attn_ln is not None:
-            x = x + self.cross_attn(self.cross_attn_ln(x), audio)
+            x = x + self.cross_attn(self.cross_attn_ln(x), heard)
         return x + self.mlp(self.mlp_ln(x))
 
 
@@ -147,11 +154,11 @@ class Side(nn.Module):
 
     blocks: nn.ModuleList
 
-    def run(self, x: Tensor, audio: Tensor | None, apart: bool) -> list[Tensor]:
+    def run(self, x: Tensor, heard: Sequence[Heard | None], apart: bool) -> list[Tensor]:
         stages = [x]
-        for block in self.blocks:
+        for block, keys_and_values in zip(self.blocks, heard, strict=True):
             entering = stages[-1].detach() if apart else stages[-1]
-            stages.append(block(entering, audio))
+            stages.append(block(entering, keys_and_values))
         return stages
 
 
@@ -169,7 +176,7 @@ class Encoder(Side):
         """mel [batch, n_mels, 2 * frames]"""
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel.transpose(1, 2)))))
         x = x + self.positional_embedding[: x.shape[1]]
-        stages = self.run(x, None, apart)
+        stages = self.run(x, [None] * len(self.blocks), apart)
         return Trace(stages, self.ln_post(stages[-1]))
 
 
@@ -184,8 +191,15 @@ class Decoder(Side):
 
     def forward(self, tokens: Tensor, audio: Tensor, apart: bool = False) -> Trace:
         """tokens [batch, length]; audio, the encoder's output [batch, frames, channels]"""
+        return self.say(tokens, self.hear(audio.detach() if apart else audio), apart)
+
+    def hear(self, audio: Tensor) -> list[Heard]:
+        """What every block needs to know of the audio, however many tokens follow."""
+        return [block.cross_attn.hear(audio) for block in self.blocks]
+
+    def say(self, tokens: Tensor, heard: Sequence[Heard], apart: bool = False) -> Trace:
         x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]
-        stages = self.run(x, audio.detach() if apart else audio, apart)
+        stages = self.run(x, heard, apart)
         return Trace(stages, self.ln(stages[-1]))
 
 

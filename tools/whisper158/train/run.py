@@ -29,6 +29,7 @@ from whisper158.train.config import Config, Stage, read
 from whisper158.train.learner import Learner
 from whisper158.train.losses import detached, finite
 from whisper158.train.optimise import freeze, optimiser, set_rates
+from whisper158.train.plot import plot
 from whisper158.train.progress import Progress
 from whisper158.train.speak import transcribe
 from whisper158.train.tokenizer import Tokenizer, tokenizer
@@ -53,8 +54,8 @@ class Place:
 def train(path: Path, resume: bool, steps: int | None = None) -> None:
     """Runs the configuration at `path` to its end, or for `steps` steps from where it stands."""
     config = read(path)
-    with _place() as place:
-        _precision(config.precision, place)
+    torch.set_flush_denormal(True)
+    with _place() as place, _precision(config.precision, place):
         Run(config, place, resume).go(steps)
 
 
@@ -116,6 +117,8 @@ class Run:
                     self._save(saving.LATEST)
                     saved_at = time.monotonic()
         self._save(saving.LATEST)
+        if self.place.first:
+            say(f"The run so far: {plot(self.out)}")
 
     def _take(self, batch: Batch, stage: Stage, within: int) -> dict[str, float]:
         """One step. A batch whose loss is not finite is left out, and said."""
@@ -250,10 +253,16 @@ def _place() -> Iterator[Place]:
             torch.distributed.destroy_process_group()
 
 
-def _precision(precision: str, place: Place) -> None:
-    torch.set_flush_denormal(True)
+@contextmanager
+def _precision(precision: str, place: Place) -> Iterator[None]:
+    """What quantisers.matmul asks for."""
     backend = torch.backends.cuda if place.device.type == "cuda" else torch.backends.mkldnn
+    before = backend.matmul.fp32_precision
     backend.matmul.fp32_precision = "bf16" if precision == "bf16" else "ieee"
+    try:
+        yield
+    finally:
+        backend.matmul.fp32_precision = before
 
 
 def _quiet_worker(_worker: int) -> None:

@@ -12,6 +12,7 @@ from whisper158.data.audio import samples
 from whisper158.data.manifest import Clip
 from whisper158.train.features import FRAMES_PER_SECOND, log_mel
 from whisper158.train.network import Whisper
+from whisper158.train.quantisers import halved
 from whisper158.train.tokenizer import Tokenizer
 
 TOGETHER = 16  # clips
@@ -19,23 +20,23 @@ FRAMES_BEYOND = 25  # the runtime's half second of --audio-context auto
 TOKENS_PER_SECOND = 8
 
 
-def transcribe(model: Whisper, clips: Sequence[Clip], tokenizer: Tokenizer, full: bool = False) -> list[str]:
-    """The text of each clip, in the order given; `full` for windows of 30 s, else the context follows the clips."""
+def transcribe(model: Whisper, clips: Sequence[Clip], tokenizer: Tokenizer, least: int = 0) -> list[str]:
+    """The text of each clip, in the order given. The context follows the clips, from `least` frames on."""
     order = sorted(range(len(clips)), key=lambda i: clips[i].seconds)
     texts = [""] * len(clips)
     for start in range(0, len(order), TOGETHER):
         chosen = order[start : start + TOGETHER]
-        for i, text in zip(chosen, _together(model, [clips[i] for i in chosen], tokenizer, full), strict=True):
+        for i, text in zip(chosen, _together(model, [clips[i] for i in chosen], tokenizer, least), strict=True):
             texts[i] = text
     return texts
 
 
 @torch.no_grad()
-def _together(model: Whisper, clips: list[Clip], tokenizer: Tokenizer, full: bool) -> list[str]:
+def _together(model: Whisper, clips: list[Clip], tokenizer: Tokenizer, least: int) -> list[str]:
     device = next(model.parameters()).device
     longest = max(clip.seconds for clip in clips)
-    limit = model.dims.n_audio_ctx
-    frames = limit if full else min(limit, math.ceil(longest * FRAMES_PER_SECOND) + FRAMES_BEYOND)
+    needed = math.ceil(longest * FRAMES_PER_SECOND) + FRAMES_BEYOND
+    frames = min(model.dims.n_audio_ctx, max(least, needed))
     mels = [log_mel(samples(clip), frames, model.dims.n_mels) for clip in clips]
     audio = model.encoder(torch.stack(mels).to(device)).out
     return [tokenizer.say(row) for row in _greedy(model, audio, tokenizer, 8 + int(longest * TOKENS_PER_SECOND))]
@@ -48,10 +49,12 @@ def _greedy(model: Whisper, audio: Tensor, tokenizer: Tokenizer, longest: int) -
     never = torch.zeros(model.dims.n_vocab, device=audio.device)
     never[[*tokenizer.suppressed, *range(special.no_timestamps, model.dims.n_vocab)]] = -math.inf
     embedding = model.decoder.token_embedding
-    matrix = embedding.matrix()
+    matrix = embedding.matrix().T
+    matrix = matrix.bfloat16() if halved(audio.device) else matrix
+    heard = model.decoder.hear(audio)
     for step in range(min(longest, model.dims.n_text_ctx // 2)):
-        last = model.decoder(tokens, audio).out[:, -1]
-        logits = last @ matrix.T + never
+        last = model.decoder.say(tokens, heard).out[:, -1]
+        logits = (last.to(matrix.dtype) @ matrix).float() + never
         if step == 0:
             logits[:, special.eot] = -math.inf
         best = logits.argmax(dim=-1)

@@ -1,0 +1,361 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Whole training runs, of a model so small that a step takes a moment."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from whisper158.build import runtime
+from whisper158.errors import UserError
+from whisper158.evaluate.engine import Engine
+from whisper158.model.blob import read
+from whisper158.model.golden import golden
+from whisper158.model.ternary import unpack
+from whisper158.paths import ROOT
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train")
+pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
+pytest.importorskip("whisper158.train.run")
+
+from whisper158.train import batches, export, features, network, plot, run, saving  # noqa: E402
+from whisper158.train import config as configs  # noqa: E402
+from whisper158.train.clips import choose  # noqa: E402
+from whisper158.train.tokenizer import tokenizer  # noqa: E402
+
+# The golden model hears 0.8 s at a time and may say 32 tokens.
+SECONDS = 0.6
+TEXTS = ("hello world", "the world in hello", "on the hello", "a world")
+
+CONFIG: dict[str, Any] = {
+    "model": "golden",
+    "quantisation": {"linear": "ternary", "head": "int4", "head_group": 32},
+    "workers": 0,
+    "evaluate_steps": 4,
+    "data": {
+        "frames": 80,
+        "min_frames": 16,
+        "min_seconds": 0.1,
+        "max_seconds": 0.7,
+        "tail_seconds": 0.1,
+        "dev_clips": 2,
+    },
+    "stages": [
+        {"name": "blocks", "steps": 4, "warmup": 1, "apart": True, "text": False, "losses": {"encoder": 1}},
+        {"name": "whole", "steps": 4, "warmup": 1, "losses": {"encoder": 0.5, "decoder": 0.5, "kl": 1, "label": 1}},
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The golden model stands in for a real one, and its 0.8 s for Whisper's 30."""
+    monkeypatch.setattr(run, "load_checkpoint", lambda _name: golden())
+    monkeypatch.setattr(export, "load", lambda _name: golden())
+    monkeypatch.setattr(batches, "WINDOW", 0.8)
+    monkeypatch.setattr(batches, "PARENT_FRAMES", 32)
+    monkeypatch.setattr(batches, "TILE", 8)
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """A manifest of noises that are said to be words"""
+    rng = np.random.default_rng(158)
+    lines = []
+    for i in range(12):
+        sound = rng.normal(0, 0.1, round(rng.uniform(0.3, 1) * SECONDS * 16000)).astype(np.float32)
+        soundfile.write(tmp_path / f"{i}.wav", sound, 16000)
+        about = {"id": str(i), "file": f"{i}.wav", "text": TEXTS[i % 4], "speaker": f"s{i // 2}", "source": "made up"}
+        lines.append(json.dumps({**about, "seconds": len(sound) / 16000, "licence": "MIT"}))
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(lines) + "\n")
+    return manifest
+
+
+@pytest.fixture
+def write(tmp_path: Path, speech: Path) -> Callable[..., Path]:
+    """Writes a configuration, with changes."""
+
+    def configuration(out: str = "run", **changes: Any) -> Path:
+        content = {**CONFIG, "out": str(tmp_path / out), **changes}
+        sources = [{"manifest": str(speech)}]
+        content["data"] = {"sources": sources, "dev_source": str(speech), **CONFIG["data"], **changes.get("data", {})}
+        path = tmp_path / f"{out}.yml"
+        path.write_text(json.dumps(content))
+        return path
+
+    return configuration
+
+
+def latest(path: Path) -> saving.Saved:
+    return saving.load(Path(configs.read(path).out) / saving.LATEST)
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# -------------------------------------------------------------------------------------------------------------- batches
+
+
+def made(path: Path) -> batches.Batches:
+    config = configs.read(path)
+    chosen = choose(config.data, config.seed)
+    return batches.Batches(config, chosen.clips, chosen.weights, tokenizer(golden()), 80)
+
+
+def test_a_batch_follows_from_the_seed_and_its_number(write: Callable[..., Path]) -> None:
+    one, two = made(write()), made(write())
+    for i in (6, 1, 4):
+        a, b = one[i], two[i]
+        assert torch.equal(a.mel, b.mel)
+        if a.text is not None and b.text is not None:
+            assert torch.equal(a.text.tokens, b.text.tokens) and torch.equal(a.text.labels, b.text.labels)
+    assert not torch.equal(one[4].mel, made(write(seed=2))[4].mel)
+
+
+def test_contexts_are_whole_tiles_within_bounds_and_fit_the_budget(write: Callable[..., Path]) -> None:
+    some = made(write(data={"full_share": 0.2}))
+    shapes = {some[i].mel.shape for i in range(8)}
+    assert len(shapes) > 1
+    for clips, mels, columns in shapes:
+        assert mels == 80
+        assert columns // 2 % 8 == 0 and 16 <= columns // 2 <= 40
+        assert clips * columns // 2 <= 80
+
+
+def test_labels_are_the_next_tokens_and_the_text_is_whole(write: Callable[..., Path]) -> None:
+    some = made(write(data={"timestamps_share": 0.5, "silence_share": 0.2, "join_share": 0.0}))
+    words = tokenizer(golden())
+    special = words.special
+    said = set()
+    for i in range(4, 8):
+        text = some[i].text
+        assert text is not None
+        for tokens, labels, mask in zip(text.tokens.tolist(), text.labels.tolist(), text.mask.tolist(), strict=True):
+            known = [(at, label) for at, label in enumerate(labels) if label != batches.UNTOLD]
+            assert all(label == tokens[at + 1] for at, label in known if label < special.eot)
+            assert known[-1][1] == special.eot
+            text_of_clip = words.say([label for _, label in known])
+            assert text_of_clip in ("", *TEXTS)
+            if text_of_clip == "":
+                assert known[0] == (0, special.no_speech) and not any(mask)
+            else:
+                said.add(text_of_clip)
+                assert mask[0] and sum(mask) >= len(known)
+    assert len(said) > 1
+
+
+def test_a_brimful_window_ends_with_the_speech(write: Callable[..., Path]) -> None:
+    settings = {"brim_share": 1.0, "augment_share": 0.0, "silence_share": 0.0, "join_share": 0.0, "full_share": 0.0}
+    mel = made(write(data=settings))[4].mel
+    floor = mel.amin(dim=(1, 2), keepdim=True)
+    assert ((mel[:, :, -1:] - floor).amax(dim=(1, 2)) > 0.5).all()
+
+
+def test_the_spectrogram_is_whispers(speech: Path) -> None:
+    whisper = pytest.importorskip("whisper", reason="needs OpenAI's package: ./inv install oracle")
+    samples, _ = soundfile.read(speech.parent / "0.wav", dtype="float32")
+    theirs = whisper.log_mel_spectrogram(whisper.pad_or_trim(torch.from_numpy(samples), 1500 * 320))
+    assert torch.allclose(features.log_mel(samples, 1500), theirs, atol=1e-4)
+
+
+# ----------------------------------------------------------------------------------------------------------------- runs
+
+
+def test_it_learns(write: Callable[..., Path]) -> None:
+    stages = [
+        {"name": "whole", "steps": 60, "warmup": 5, "losses": {"label": 1}, "rates": {"latent": 3e-3, "other": 3e-3}}
+    ]
+    path = write(stages=stages, evaluate_steps=60, data={"augment_share": 0.0})
+    run.train(path, resume=False)
+    losses = [e["label"] for e in plot.read(Path(configs.read(path).out) / "log.jsonl") if "label" in e]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is remembered of the parent is rounded to 16 bits, and a resumed run remembers nothing.
+    monkeypatch.setattr(run, "REMEMBERED", 0)
+    whole, parts = write("whole"), write("parts")
+    run.train(whole, resume=False)
+    run.train(parts, resume=False, steps=3)
+    assert latest(parts).step == 3
+    run.train(parts, resume=True, steps=2)
+    run.train(parts, resume=True)
+    assert latest(parts).step == latest(whole).step == 8
+    assert same(latest(parts).student, latest(whole).student)
+    assert latest(parts).heard == pytest.approx(latest(whole).heard)
+
+
+def test_what_is_frozen_does_not_move(write: Callable[..., Path]) -> None:
+    stage = {**CONFIG["stages"][1], "frozen": ["stem", "encoder", "embedding"]}
+    path = write(stages=[stage])
+    run.train(path, resume=False)
+    before = network.original(golden()).state_dict()
+    after = latest(path).student
+    assert all(torch.equal(after[n], before[n]) for n in before if n.startswith(("encoder.", "decoder.token")))
+    assert not torch.equal(after["decoder.blocks.0.mlp.0.weight"], before["decoder.blocks.0.mlp.0.weight"])
+
+
+def test_a_float_control_trains_by_the_same_configuration(write: Callable[..., Path]) -> None:
+    path = write(quantisation={"linear": "float", "head": "float"})
+    run.train(path, resume=False)
+    assert not [name for name in latest(path).student if name.endswith(".scale")]
+
+
+def test_a_run_is_not_overwritten(write: Callable[..., Path]) -> None:
+    path = write()
+    run.train(path, resume=False, steps=1)
+    with pytest.raises(UserError, match="is there already"):
+        run.train(path, resume=False)
+    with pytest.raises(UserError, match="another model or quantisation"):
+        run.train(write(quantisation={"linear": "float", "head": "float"}), resume=True)
+
+
+def test_dev_speakers_are_not_learnt_from(write: Callable[..., Path]) -> None:
+    config = configs.read(write())
+    chosen = choose(config.data, config.seed)
+    assert len(chosen.dev) >= 2
+    assert not {clip.speaker for clip in chosen.dev} & {clip.speaker for clip in chosen.clips}
+    assert len(chosen.dev) + len(chosen.clips) <= 12
+
+
+def test_a_run_can_be_drawn(write: Callable[..., Path]) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: ./inv install train")
+    path = write()
+    run.train(path, resume=False)
+    out = Path(configs.read(path).out)
+    assert (out / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert plot.stages(plot.read(out / "log.jsonl")) == [4]
+
+
+def test_two_processes_learn_together(tmp_path: Path, write: Callable[..., Path]) -> None:
+    """torchrun's way: each takes other batches, and both end with the same weights."""
+    script = tmp_path / "one.py"
+    script.write_text(
+        f"import sys; sys.path[:0] = [{str(ROOT / 'tools')!r}]\n"
+        "from pathlib import Path\n"
+        "from whisper158.model.golden import golden\n"
+        "from whisper158.train import batches, run\n"
+        "run.load_checkpoint = lambda _: golden()\n"
+        "batches.WINDOW, batches.PARENT_FRAMES, batches.TILE = 0.8, 32, 8\n"
+        f"run.train(Path({str(write())!r}), resume=False)\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    saved = saving.load(tmp_path / "run" / saving.LATEST)
+    assert saved.step == 8
+
+
+# --------------------------------------------------------------------------------------------------------------- export
+
+
+@pytest.mark.parametrize(("linear", "head"), [("ternary", "int4"), ("ternary", "int8"), ("float", "float")])
+def test_the_runtime_says_what_was_learnt(write: Callable[..., Path], tmp_path: Path, linear: str, head: str) -> None:
+    path = write(quantisation={"linear": linear, "head": head, "head_group": 32})
+    run.train(path, resume=False)
+    blob = export.export(configs.read(path).out, str(tmp_path / "trained.w158"), "small")
+    student = network.original(golden())
+    network.quantise(student, configs.read(path).quantisation)
+    student.load_state_dict(latest(path).student)
+    rng = np.random.default_rng(1)
+    mel = features.log_mel(rng.normal(0, 0.1, 12800).astype(np.float32), 40)
+    tokens = [tokenizer(golden()).special.sot, 5, 7]
+    with torch.no_grad():
+        heard = student.encoder(mel[None]).out
+        said = student.decoder(torch.tensor([tokens]), heard)
+        logits = student.decoder.token_embedding.logits(said.out)[0]
+    with Engine(runtime.shared_library(), blob) as engine:
+        encoded = engine.encode(np.ascontiguousarray(mel.numpy()))
+        assert distance(encoded, heard[0].numpy()) < 0.05
+        got = np.stack([engine.decode([token]) for token in tokens])
+        assert distance(got, logits.numpy()) < 0.1
+
+
+def distance(a: Any, b: Any) -> float:
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def test_codes_are_exported_as_they_are(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write()
+    run.train(path, resume=False)
+    out = export.export(configs.read(path).out, str(tmp_path / "trained.w158"), "small")
+    student = latest(path).student
+    name = "encoder.blocks.1.mlp.0"
+    codes = torch.round(student[f"{name}.weight"] / student[f"{name}.scale"]).clamp(-1, 1)
+    blob = read(out)
+    section = blob.sections[f"{name}.weight"]
+    assert np.array_equal(unpack(blob.array(section.name), section), codes.numpy())
+    assert np.array_equal(blob.array(section.scale.name), student[f"{name}.scale"].numpy())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4nothing", b"\x80\4garbage"])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "latest.pt").write_bytes(content)
+    with pytest.raises(UserError, match="not a checkpoint of a training run"):
+        export.export(str(tmp_path), str(tmp_path / "out.w158"), "")
+    assert not (tmp_path / "out.w158").exists()
+
+
+def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write()
+    run.train(path, resume=False, steps=1)
+    file = Path(configs.read(path).out) / saving.LATEST
+    saving.save(file, replace(saving.load(file), origin="f" * 64))
+    with pytest.raises(UserError, match="its parent was another golden"):
+        export.export(str(file), str(tmp_path / "out.w158"), "")
+
+
+# -------------------------------------------------------------------------------------------------------- configuration
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": []}, "stages: there is none"),
+        ({"precision": "fp8"}, "precision: is 'fp8'"),
+        ({"speed": 1}, "there is no field 'speed'"),
+        ({"seed": "x"}, "seed: expected int, found 'x'"),
+        ({"workers": True}, "workers: expected int, found True"),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "losses": {}}]}, "so there is nothing to learn"),
+        ({"stages": [{"name": "x", "steps": 3, "warmup": 4, "losses": {"kl": 1}}]}, "longer than its 3 steps"),
+        ({"stages": [{"name": "x", "steps": 1, "losses": {"kl": "much"}}]}, "kl: expected a number, found 'much'"),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "text": False, "losses": {"kl": 1}}]}, "without text"),
+        (
+            {"stages": [{"name": "x", "steps": 1, "warmup": 0, "frozen": ["head"], "losses": {"kl": 1}}]},
+            "'head' is no part",
+        ),
+        ({"data": {"sources": [{"manifest": "/nowhere.jsonl"}]}}, "there is no file /nowhere.jsonl"),
+        ({"data": {"min_seconds": 20.0, "dev_clips": 0}}, "no clips are left"),
+    ],
+)
+def test_a_bad_configuration_is_named(write: Callable[..., Path], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match="(?s)" + message):
+        run.train(write(**changes), resume=False)
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "model: [", "model: tiny.en", "\0"])
+def test_what_is_no_configuration_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bad.yml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"bad\.yml"):
+        configs.read(path)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yml")), ids=lambda path: path.name)
+def test_the_configurations_of_the_project_can_be_read(path: Path) -> None:
+    config = configs.read(path)
+    assert asdict(config)["stages"]

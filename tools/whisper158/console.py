@@ -3,10 +3,14 @@
 """What people see while they wait: all of it on stderr, so that stdout stays what was asked for."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -27,6 +31,25 @@ def step(text: str) -> Iterator[None]:
     seconds = time.monotonic() - began
     if seconds >= NOTICEABLE:
         say(f"{text} ({duration(seconds)})")
+
+
+def track(items: Sequence[T], text: str) -> Iterator[T]:
+    """`items`, one after the other: with a bar on a terminal, else with a line at every twentieth of the way."""
+    if not console.is_terminal:
+        yield from _told(items, text)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        yield from progress.track(items, description=text)
+
+
+def _told(items: Sequence[T], text: str) -> Iterator[T]:
+    began = time.monotonic()
+    marks = {len(items) * part // 20 for part in range(1, 20)} - {0}
+    for number, item in enumerate(items):
+        if number in marks:
+            say(f"{text}: {number} of {len(items)} after {duration(time.monotonic() - began)}")
+        yield item
 
 
 def duration(seconds: float) -> str:

@@ -9,14 +9,12 @@ its clip goes, with the reason, to a second file. Both files grow clip by clip, 
 import json
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.progress import track
-
 from whisper158.build import runtime
-from whisper158.console import console, say
+from whisper158.console import say, track
 from whisper158.data.audio import samples
 from whisper158.data.manifest import Appender, Clip, read
 from whisper158.data.texts import normal
@@ -56,12 +54,8 @@ def label(manifests: Sequence[Path], out: Path, model: str) -> None:
         Appender(out) as labelled,
         Appender(refused) as rejected,
     ):
-        kept = sum(_label(clip, engine, model, labelled, rejected) for clip in _shown(todo))
+        kept = sum(_label(clip, engine, model, labelled, rejected) for clip in track(todo, "Labelling"))
     say(f"{kept} of {len(todo)} clips have a text; {refused.name} says why the others have none")
-
-
-def _shown(clips: Sequence[Clip]) -> Iterable[Clip]:
-    return track(clips, description="Labelling", console=console, disable=not console.is_terminal)
 
 
 def _label(clip: Clip, engine: Engine, model: str, labelled: Appender, rejected: Appender) -> bool:

@@ -15,10 +15,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from whisper158.cache import cache_dir
-from whisper158.console import console, say
+from whisper158.console import say, track
 from whisper158.data import audio, austen, texts
 from whisper158.data.manifest import Appender, Clip, read
 from whisper158.data.voices import Engine
@@ -185,10 +184,8 @@ def _work(job: Job, limit: int, index: int) -> None:
     if index == 0:
         of = f"a {job.processes}th of " if job.processes > 1 else ""
         say(f"{len(todo)} utterances of {of}{limit} are to be spoken into {job.folder}")
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=index > 0 or not console.is_terminal) as progress:
-        for utterance in progress.track(todo, description="Speaking"):
-            _perform(utterance, job.folder / utterance.engine)
+    for utterance in track(todo, "Speaking") if index == 0 else todo:
+        _perform(utterance, job.folder / utterance.engine)
 
 
 def _spoken(manifest: Path) -> set[str]:

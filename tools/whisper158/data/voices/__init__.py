@@ -23,5 +23,8 @@ class Engine(Protocol):
     def source(self) -> str: ...
 
     def speak(self, text: str, voice: str, speed: float) -> tuple[Floats, int]:
-        """The sound of `text` and its sample rate; a `speed` of 1.2 says it in about 1/1.2 of the usual time."""
+        """The sound of `text` and its sample rate; a `speed` of 1.2 says it in about 1/1.2 of the usual time.
+
+        A text that is too long for the engine has no sound.
+        """
         ...

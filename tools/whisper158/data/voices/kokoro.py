@@ -77,7 +77,8 @@ class Kokoro:
 
     def speak(self, text: str, voice: str, speed: float) -> tuple[Floats, int]:
         ids = [self._alphabet[sign] for sign in phonemes(text, ACCENTS[voice[0]]) if sign in self._alphabet]
-        ids = ids[: STYLES - 1]
+        if len(ids) >= STYLES:
+            return np.zeros(0, np.float32), RATE
         return self._network(
             tokens=np.array([[0, *ids, 0]], np.int64),
             style=self._styles[voice][len(ids)],

@@ -204,13 +204,16 @@ def model_pack(context: Context, model: str = "", format: str = "", out: str = "
         "config": "What to train, and how: configs/*.yml",
         "resume": "Go on from the run's last checkpoint",
         "steps": "Stop after so many steps, with a checkpoint",
+        "dry-run": "Measure what it would cost here, with made-up weights and speech, and keep nothing",
     },
 )
-def model_train(context: Context, config: str = "", resume: bool = False, steps: str | None = None) -> None:
+def model_train(
+    context: Context, config: str = "", resume: bool = False, steps: str | None = None, dry_run: bool = False
+) -> None:
     """Train a ternary model, or go on training it."""
     if not config:
         die("train needs a configuration", "./inv model.train configs/tiny.en-cpu.yml")
-    if status := training.start(Path(config), resume, steps):
+    if status := training.start(Path(config), resume, steps, dry_run):
         raise Exit(code=status)
 
 

@@ -27,7 +27,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train"
 pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
 pytest.importorskip("whisper158.train.run")
 
-from whisper158.train import batches, export, features, network, plot, run, saving  # noqa: E402
+from whisper158.train import batches, dry, export, features, network, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
 from whisper158.train.tokenizer import tokenizer  # noqa: E402
@@ -229,6 +229,25 @@ def test_dev_speakers_are_not_learnt_from(write: Callable[..., Path]) -> None:
     assert len(chosen.dev) >= 2
     assert not {clip.speaker for clip in chosen.dev} & {clip.speaker for clip in chosen.clips}
     assert len(chosen.dev) + len(chosen.clips) <= 12
+
+
+def test_a_dry_run_keeps_nothing_and_tells_the_cost_of_each_stage(
+    write: Callable[..., Path], speech: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dry, "make_speech", lambda *_: speech)
+    path = write(model="openai/whisper-small")
+    before = sorted(path.parent.iterdir())
+    dry.dry_run(path)
+    assert sorted(path.parent.iterdir()) == before
+    said = capsys.readouterr().err
+    assert all(name in said for name in ("blocks", "whole", "hours", "Peak memory"))
+
+
+def test_a_dry_run_wants_a_model_whose_shape_it_knows() -> None:
+    assert dry.shape("openai/whisper-small") == "random-small"
+    assert dry.shape("tiny.en") == "random-tiny.en"
+    with pytest.raises(UserError, match="the shape of 'mine' is not known"):
+        dry.shape("mine")
 
 
 def test_a_run_can_be_drawn(write: Callable[..., Path]) -> None:

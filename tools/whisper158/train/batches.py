@@ -29,7 +29,7 @@ LONGEST_TEXT = 200  # tokens
 POOL = 64  # clips among which those of like length are looked for
 TILE = 16  # frames; the runtime's contexts are whole tiles
 # The parent was taught full windows only. It hears nearly as well with this many frames (tiny.en, docs/training.md).
-PARENT_FRAMES = 750
+PARENT_FRAMES = 640
 
 
 @dataclass

@@ -211,9 +211,17 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.zeros(n_vocab, width))
         self.scale: nn.Parameter | None = None
         self.kind = "float"
+        self._frozen: tuple[int, Tensor] | None = None
 
     def matrix(self, rows: Tensor | None = None) -> Tensor:
-        """All rows, or those named, as the runtime has them."""
+        """All rows, or those named, as the runtime has them. All of them are made once where they do not learn."""
+        if rows is not None or self.weight.requires_grad or self.scale is None:
+            return self._made(rows)
+        if self._frozen is None or self._frozen[0] != self.weight._version:
+            self._frozen = (self.weight._version, self._made(None).detach())
+        return self._frozen[1]
+
+    def _made(self, rows: Tensor | None) -> Tensor:
         weight = self.weight if rows is None else self.weight[rows]
         if self.scale is None:
             return weight

@@ -55,8 +55,8 @@ def train(path: Path, resume: bool, steps: int | None = None) -> None:
     """Runs the configuration at `path` to its end, or for `steps` steps from where it stands."""
     config = read(path)
     torch.set_flush_denormal(True)
-    with _place() as place, _precision(config.precision, place):
-        Run(config, place, resume).go(steps)
+    with place() as where, precision(config.precision, where):
+        Run(config, where, resume).go(steps)
 
 
 class Run:
@@ -99,12 +99,12 @@ class Run:
         end = min(self.config.steps, self.step + (steps or self.config.steps))
         if self.place.first:
             self._describe(end)
-        batches = self._batches(end)
+        batches = self.batches(end)
         with _on_interrupt(self._stop), Progress(self.step, end, self.place.first) as progress:
             saved_at = time.monotonic()
             while self.step < end and not self.stopped:
                 stage, within = self._stage()
-                measures = self._take(next(batches), stage, within)
+                measures = self.take(next(batches), stage, within)
                 self.step += 1
                 progress.show(self.step, stage.name, measures)
                 if self.step % LOG_STEPS == 0 or self._is_last(stage, within):
@@ -120,7 +120,7 @@ class Run:
         if self.place.first:
             say(f"The run so far: {plot(self.out)}")
 
-    def _take(self, batch: Batch, stage: Stage, within: int) -> dict[str, float]:
+    def take(self, batch: Batch, stage: Stage, within: int) -> dict[str, float]:
         """One step. A batch whose loss is not finite is left out, and said."""
         began = time.monotonic()
         freeze(self.student, stage)
@@ -160,14 +160,14 @@ class Run:
     def _is_last(self, stage: Stage, within: int) -> bool:
         return within + 1 == stage.steps
 
-    def _batches(self, end: int) -> Iterator[Batch]:
-        config, place = self.config, self.place
+    def batches(self, end: int) -> Iterator[Batch]:
+        config, where = self.config, self.place
         n_mels = self.student.dims.n_mels
-        batches = Batches(config, self.chosen.clips, self.chosen.weights, self.tokenizer, n_mels, place.processes)
-        mine = range(self.step * place.processes + place.rank, end * place.processes, place.processes)
+        all_of_them = Batches(config, self.chosen.clips, self.chosen.weights, self.tokenizer, n_mels, where.processes)
+        mine = range(self.step * where.processes + where.rank, end * where.processes, where.processes)
         workers = config.workers
         loader = DataLoader(
-            batches,
+            all_of_them,
             batch_size=None,
             sampler=mine,
             num_workers=workers,
@@ -237,7 +237,7 @@ class Run:
 
 
 @contextmanager
-def _place() -> Iterator[Place]:
+def place() -> Iterator[Place]:
     """torchrun's environment says how many processes there are."""
     processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -254,11 +254,11 @@ def _place() -> Iterator[Place]:
 
 
 @contextmanager
-def _precision(precision: str, place: Place) -> Iterator[None]:
+def precision(wanted: str, where: Place) -> Iterator[None]:
     """What quantisers.matmul asks for."""
-    backend = torch.backends.cuda if place.device.type == "cuda" else torch.backends.mkldnn
+    backend = torch.backends.cuda if where.device.type == "cuda" else torch.backends.mkldnn
     before = backend.matmul.fp32_precision
-    backend.matmul.fp32_precision = "bf16" if precision == "bf16" else "ieee"
+    backend.matmul.fp32_precision = "bf16" if wanted == "bf16" else "ieee"
     try:
         yield
     finally:

@@ -19,12 +19,13 @@ KEEP_MEMORY = {
 }
 
 
-def start(config: Path, resume: bool, steps: str | None) -> int:
+def start(config: Path, resume: bool, steps: str | None, dry_run: bool) -> int:
     """Trains as `config` says; returns the exit status. Ctrl-C reaches the run, which saves and ends."""
     needs.python("train")
     command = [sys.executable, "-m", "whisper158.train", str(config)]
     command += ["--resume"] if resume else []
     command += ["--steps", steps] if steps else []
+    command += ["--dry-run"] if dry_run else []
     with subprocess.Popen(command, env=KEEP_MEMORY | os.environ) as process:
         while True:
             try:

@@ -155,6 +155,19 @@ def test_labels_are_the_next_tokens_and_the_text_is_whole(write: Callable[..., P
     assert len(said) > 1
 
 
+def test_stray_texts_go_with_the_sound_of_the_batch(write: Callable[..., Path]) -> None:
+    config = configs.read(write(data={"stray_share": 0.7}))
+    chosen = choose(config.data, config.seed)
+    words = tokenizer(golden())
+    some = batches.Batches(config, chosen.clips, chosen.weights, words, 80, sentences=("on the world", "a hello"))
+    found = [text.stray for text in (some[i].text for i in range(4, 8)) if text is not None and text.stray is not None]
+    assert found
+    for stray in found:
+        assert stray.tokens.shape == stray.mask.shape and len(stray.rows) == len(stray.tokens)
+        for tokens, mask in zip(stray.tokens, stray.mask, strict=True):
+            assert words.say(tokens[mask].tolist()) in ("on the world", "a hello")
+
+
 def test_a_brimful_window_ends_with_the_speech(write: Callable[..., Path]) -> None:
     settings = {"brim_share": 1.0, "augment_share": 0.0, "silence_share": 0.0, "join_share": 0.0, "full_share": 0.0}
     mel = made(write(data=settings))[4].mel
@@ -196,6 +209,15 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     assert latest(parts).step == latest(whole).step == 8
     assert same(latest(parts).student, latest(whole).student)
     assert latest(parts).heard == pytest.approx(latest(whole).heard)
+
+
+def test_stray_texts_are_learnt_from(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "to_read", lambda: TEXTS)
+    path = write(data={"stray_share": 1.0}, evaluate_steps=100)
+    run.train(path, resume=False)
+    last = [entry for entry in plot.read(Path(configs.read(path).out) / "log.jsonl") if "kl" in entry][-1]
+    for name in ("decoder", "kl"):
+        assert last[f"{name}.stray"] > 0
 
 
 def test_what_is_frozen_does_not_move(write: Callable[..., Path]) -> None:

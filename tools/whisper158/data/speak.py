@@ -140,13 +140,18 @@ def job(
     amount, number = positive("--hours", hours), positive("--processes", processes)
     if number != int(number):
         die(f"--processes: {processes} is not a whole number")
-    examined = [Path(name) for name in against] or sorted(SHARED.glob("eval/*/manifest.jsonl"))
-    overlap = texts.Overlap(clip for manifest in examined for clip in read(manifest))
-    sentences = texts.suitable(texts.read([Path(name) for name in files]) if files else _default_texts(), overlap)
+    sentences = to_read(files, against)
     if not sentences:
         die("there is no sentence to speak", "a text has one sentence a line, of 2 words or more, in plain letters")
     folder = Path(out) if out else cache_dir() / "speech" / "synthetic"
     return Job(sentences, folder, names, amount, int(number), seed)
+
+
+def to_read(files: Sequence[str] = (), against: Sequence[str] = ()) -> tuple[str, ...]:
+    """The sentences of `files`, by default of all texts at hand, but for those of evaluation sets."""
+    examined = [Path(name) for name in against] or sorted(SHARED.glob("eval/*/manifest.jsonl"))
+    overlap = texts.Overlap(clip for manifest in examined for clip in read(manifest))
+    return texts.suitable(texts.read([Path(name) for name in files]) if files else _default_texts(), overlap)
 
 
 def _default_texts() -> Iterator[str]:

@@ -26,6 +26,7 @@ from whisper158.train.tokenizer import Tokenizer
 UNTOLD = -100  # a label that cross-entropy leaves out
 WINDOW = 30.0  # seconds
 LONGEST_TEXT = 200  # tokens
+LONGEST_STRAY = 40
 POOL = 64  # clips among which those of like length are looked for
 TILE = 16  # frames; the runtime's contexts are whole tiles
 # The parent was taught full windows only. It hears nearly as well with this many frames (tiny.en, docs/training.md).
@@ -43,6 +44,19 @@ class Text:
     mask: Tensor
     mel: Tensor
     keys: list[str | None]
+    stray: "Stray | None" = None
+
+
+@dataclass
+class Stray:
+    """Texts that are not those of the sound. tokens [count, length] and mask as in Text, rows [count]: whose sound."""
+
+    tokens: Tensor
+    mask: Tensor
+    rows: Tensor
+
+    def to(self, device: torch.device) -> "Stray":
+        return Stray(self.tokens.to(device), self.mask.to(device), self.rows.to(device))
 
 
 @dataclass
@@ -56,7 +70,8 @@ class Batch:
         text = self.text
         if text is not None:
             tokens, labels, mask, mel = (x.to(device) for x in (text.tokens, text.labels, text.mask, text.mel))
-            text = Text(tokens, labels, mask, mel, text.keys)
+            stray = text.stray.to(device) if text.stray else None
+            text = Text(tokens, labels, mask, mel, text.keys, stray)
         return Batch(self.mel.to(device), text)
 
 
@@ -85,6 +100,7 @@ class Batches(Dataset[Batch]):
         tokenizer: Tokenizer,
         n_mels: int,
         processes: int = 1,
+        sentences: Sequence[str] = (),
     ) -> None:
         self._config = config
         self._data = config.data
@@ -94,6 +110,7 @@ class Batches(Dataset[Batch]):
         self._clips = list(clips)
         self._share = weights / weights.sum()
         spoken = [i for i, clip in enumerate(clips) if clip.text]
+        self._sentences = sentences
         self._spoken = [clips[i] for i in spoken]
         self._spoken_share = weights[spoken] / weights[spoken].sum() if spoken else weights[:0]
 
@@ -185,7 +202,24 @@ class Batches(Dataset[Batch]):
             f"{plan.clips[0].path}:{plan.timestamps}" if len(plan.clips) == 1 and not plan.brim else None
             for plan in plans
         ]
-        return Batch(torch.stack(heard), _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot))
+        text = _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot)
+        text.stray = self._stray(rng, len(plans))
+        return Batch(torch.stack(heard), text)
+
+    def _stray(self, rng: np.random.Generator, count: int) -> Stray | None:
+        rows = [row for row in range(count) if rng.random() < self._data.stray_share]
+        if not rows or not self._sentences:
+            return None
+        chosen = [self._sentences[int(rng.integers(len(self._sentences)))] for _ in rows]
+        prompt = [*self._tokenizer.prompt(), self._tokenizer.special.no_timestamps]
+        sequences = [[*prompt, *self._tokenizer.text(text)[:LONGEST_STRAY]] for text in chosen]
+        shape = (len(rows), max(map(len, sequences)))
+        tokens = torch.full(shape, self._tokenizer.special.eot)
+        mask = torch.zeros(shape, dtype=torch.bool)
+        for row, ids in enumerate(sequences):
+            tokens[row, : len(ids)] = torch.tensor(ids)
+            mask[row, len(prompt) : len(ids)] = True
+        return Stray(tokens, mask, torch.tensor(rows))
 
     def _sound(self, rng: np.random.Generator, plan: Plan) -> Floats:
         if not plan.clips:

@@ -35,7 +35,9 @@ class Data:
     min_seconds, max_seconds: clips of other lengths are not used. dev_clips: how many are kept aside to watch the run,
     those of the speakers whom the seed puts there. tail_seconds: silence after a clip, from 0 to this.
     The shares are of clips or batches: full windows of 30 s; clips joined from several; windows that speech fills to
-    the last sample; noise or silence in which nothing is said; text with timestamps; sound that is made worse."""
+    the last sample; noise or silence in which nothing is said; text with timestamps; sound that is made worse; samples
+    to which the decoder is also given a text that is not theirs, for there is more text than speech: what the parent
+    would then say next is a lesson too."""
 
     sources: tuple[Source, ...]
     frames: int = 6400
@@ -51,6 +53,7 @@ class Data:
     silence_share: float = 0.01
     timestamps_share: float = 0.15
     augment_share: float = 0.6
+    stray_share: float = 0.0
 
 
 @dataclass(frozen=True)

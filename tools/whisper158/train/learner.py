@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from whisper158.train import losses
-from whisper158.train.batches import UNTOLD, Batch, Text
+from whisper158.train.batches import UNTOLD, Batch, Stray, Text
 from whisper158.train.config import Losses, Stage
 from whisper158.train.network import Trace, Whisper
 
@@ -33,15 +33,19 @@ class Learner(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" not in stage.frozen):
             heard = self.student.encoder(batch.mel, apart=stage.apart)
         result: dict[str, Tensor] = {}
-        if stage.losses.encoder > 0:
+        target: Trace | None = None
+        if stage.losses.encoder > 0 or (batch.text is not None and batch.text.stray is not None):
             with torch.no_grad():
                 target = self.parent.encoder(batch.mel)
+        if target is not None and stage.losses.encoder > 0:
             by_block = losses.block_losses(heard, target)
             result |= {f"encoder.{i}": loss for i, loss in enumerate(by_block)}
             result["encoder.out"] = losses.out_loss(heard.out, target.out)
             result["encoder"] = torch.stack(by_block).mean() + result["encoder.out"]
         if batch.text is not None:
             result |= self._of_text(batch.text, heard, stage)
+            if batch.text.stray is not None and target is not None:
+                _add(result, self._of_stray(batch.text.stray, heard, target, stage))
         result["loss"] = _weighted(result, stage.losses)
         return result
 
@@ -50,12 +54,24 @@ class Learner(nn.Module):
         target = self._parent_says(text)
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0:
-            by_block = losses.block_losses(said, target, text.mask)
-            result |= {f"decoder.{i}": loss for i, loss in enumerate(by_block)}
-            out = losses.out_loss(said.out[text.mask], target.out[text.mask])
-            result["decoder"] = torch.stack(by_block).mean() + out
+            result |= _of_decoder(said, target, text.mask)
         if stage.losses.kl > 0 or stage.losses.label > 0:
             result |= self._of_logits(text, said.out, target.out, stage.losses)
+        return result
+
+    def _of_stray(self, stray: Stray, heard: Trace, target: Trace, stage: Stage) -> dict[str, Tensor]:
+        """The parent here hears what the student hears: its own short context is good enough to say what comes next."""
+        said = self.student.decoder(stray.tokens, heard.out[stray.rows], apart=stage.apart)
+        with torch.no_grad():
+            wanted = self.parent.decoder(stray.tokens, target.out[stray.rows])
+        result: dict[str, Tensor] = {}
+        if stage.losses.decoder > 0:
+            result["decoder"] = _of_decoder(said, wanted, stray.mask)["decoder"]
+        if stage.losses.kl > 0:
+            ours = self.student.decoder.token_embedding.logits(said.out[stray.mask])
+            with torch.no_grad():
+                theirs = self.parent.decoder.token_embedding.logits(wanted.out[stray.mask])
+            result["kl"] = losses.kl_loss(ours, theirs, stage.losses.temperature)
         return result
 
     def _of_logits(self, text: Text, said: Tensor, target: Tensor, weights: Losses) -> dict[str, Tensor]:
@@ -104,6 +120,20 @@ class Learner(nn.Module):
             if key is not None and len(self._said) < self._remember:
                 length = int(text.mask[i].nonzero().max()) + 1
                 self._said[key] = stages[:, at, :length].half().cpu()
+
+
+def _of_decoder(said: Trace, target: Trace, mask: Tensor) -> dict[str, Tensor]:
+    by_block = losses.block_losses(said, target, mask)
+    out = losses.out_loss(said.out[mask], target.out[mask])
+    result = {f"decoder.{i}": loss for i, loss in enumerate(by_block)}
+    return result | {"decoder": torch.stack(by_block).mean() + out}
+
+
+def _add(result: dict[str, Tensor], stray: dict[str, Tensor]) -> None:
+    """Half of each loss is that of the stray texts."""
+    for name, loss in stray.items():
+        result[f"{name}.stray"] = loss
+        result[name] = (result[name] + loss) / 2 if name in result else loss
 
 
 def _weighted(result: dict[str, Tensor], weights: Losses) -> Tensor:

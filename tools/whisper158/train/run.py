@@ -19,6 +19,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from whisper158.console import duration, say
+from whisper158.data.speak import to_read
 from whisper158.errors import die
 from whisper158.evaluate.wer import word_error_rate
 from whisper158.model.load import load as load_checkpoint
@@ -163,7 +164,9 @@ class Run:
     def batches(self, end: int) -> Iterator[Batch]:
         config, where = self.config, self.place
         n_mels = self.student.dims.n_mels
-        all_of_them = Batches(config, self.chosen.clips, self.chosen.weights, self.tokenizer, n_mels, where.processes)
+        sentences = to_read() if config.data.stray_share > 0 else ()
+        chosen = self.chosen
+        all_of_them = Batches(config, chosen.clips, chosen.weights, self.tokenizer, n_mels, where.processes, sentences)
         mine = range(self.step * where.processes + where.rank, end * where.processes, where.processes)
         workers = config.workers
         loader = DataLoader(

@@ -542,34 +542,48 @@ def test_the_runtime_hears_with_any_context(golden: Path, speech: Path, tmp_path
 # -------------------------------------------------------------------------------------------------------------- PyTorch
 
 
+@pytest.fixture
+def greedy() -> Iterator[Any]:
+    """The module, with PyTorch in one thread."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
+    pytest.importorskip("whisper", reason="needs OpenAI's package: ./inv install oracle")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield pytest.importorskip("whisper158.evaluate.accuracy.greedy")
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.oracle
-def test_repetitions_end_where_the_runtime_ends_them() -> None:
-    pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
-    greedy = pytest.importorskip("whisper158.evaluate.accuracy.greedy", reason="needs ./inv install oracle")
+def test_repetitions_end_where_the_runtime_ends_them(greedy: Any) -> None:
     for period, times, expected in ((1, 23, 0), (1, 24, 1), (6, 4, 6), (6, 3, 0), (8, 3, 0), (8, 4, 8)):
         tokens = [900, 901, *(list(range(period)) * times)]
         assert greedy.repeated(tokens) == (expected + 2 if expected else 0), (period, times)
 
 
 @pytest.mark.oracle
+def test_what_is_below_the_floor_is_not_heard(greedy: Any) -> None:
+    """Whatever the level: at some the floor is rounded up."""
+    rng = np.random.default_rng(0)
+    for level in rng.uniform(0.05, 0.9, 60):
+        samples = np.zeros(24000, np.float32)
+        samples[:8000] = level * rng.uniform(-1, 1, 8000)
+        # Half a second, and the columns whose windows reach into it.
+        assert 50 <= greedy.heard_columns(greedy.spectrogram(samples, 80), 150) <= 53
+
+
+@pytest.mark.oracle
 @pytest.mark.network
 @pytest.mark.parametrize(("name", "word"), [("tiny.en-q8", "auto"), ("tiny.en-t158", "fit")])
-def test_both_hear_the_same(model: Callable[[str], Path], name: str, word: str) -> None:
-    """Also silence, noise that begins or ends in digital silence, and what is longer than the window."""
-    torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
-    pytest.importorskip("whisper", reason="needs OpenAI's package: ./inv install oracle")
-    threads = torch.get_num_threads()
+def test_both_hear_the_same(model: Callable[[str], Path], greedy: Any, name: str, word: str) -> None:
+    """Also silence, noise that ends in digital silence, and what is too short for a column."""
     noise = noises.noise()[0].samples
     made = [np.zeros(8000), np.concatenate([noise[:8000], np.zeros(40000)]), np.zeros(0), noise[:100]]
     samples = [np.asarray(s, np.float32) for s in made]
     samples += [utterance.load() for utterance in sets.find("asterisk", 6).utterances]
     context = contexts.parse(word)
-    try:
-        with (
-            listeners.through_runtime(model(name), context, 1) as one,
-            listeners.through_pytorch(model(name), context, 1) as other,
-        ):
-            assert [one.hear(s) for s in samples] == [other.hear(s) for s in samples]
-            assert other.hear(np.zeros(31 * 16000, np.float32)) is None
-    finally:
-        torch.set_num_threads(threads)
+    with (
+        listeners.through_runtime(model(name), context, 1) as one,
+        listeners.through_pytorch(model(name), context, 1) as other,
+    ):
+        assert [one.hear(s) for s in samples] == [other.hear(s) for s in samples]
+        assert other.hear(np.zeros(31 * 16000, np.float32)) is None

@@ -28,6 +28,8 @@ TOKENS_PER_SECOND = 16
 TOKENS_PER_WINDOW = 16
 NO_SPEECH_THRESHOLD = 0.6
 LOGPROB_THRESHOLD = -1.0
+# From the loudest to the floor, 80 dB; a little less, because the floor itself may be rounded to above it.
+RANGE = 2 - 1e-5
 LEAST_REPETITIONS = 4
 LEAST_REPEATED_TOKENS = 24
 
@@ -129,9 +131,8 @@ def spectrogram(samples: Samples, bands: int) -> Samples:
 
 
 def heard_columns(mel: Samples, columns: int) -> int:
-    """Of the first `columns`, those up to the last one in which anything is above the floor: 80 dB, here 2, below the
-    loudest of all."""
-    heard = np.flatnonzero((mel[:, :columns] > mel.max() - 2).any(axis=0))
+    """Of the first `columns`, those up to the last one in which anything is above the floor."""
+    heard = np.flatnonzero((mel[:, :columns] > mel.max() - RANGE).any(axis=0))
     return int(heard[-1]) + 1 if len(heard) else 0
 
 

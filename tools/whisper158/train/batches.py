@@ -141,7 +141,7 @@ class Batches(Dataset[Batch]):
 
     def _crop(self, rng: np.random.Generator, clip: Clip, frames: int) -> Floats:
         """A random part of the clip; a clip that is shorter starts somewhere within."""
-        sound = self._worse(rng, read_samples(clip))
+        sound = self._worse(rng, read_samples(clip), frames * FRAME)
         room = frames * FRAME - len(sound)
         if room < 0:
             start = int(rng.integers(-room))
@@ -194,7 +194,9 @@ class Batches(Dataset[Batch]):
         for plan in plans:
             sound = self._sound(rng, plan)
             lead = max(0, frames * FRAME - len(sound)) if plan.brim else 0
-            worse = np.pad(self._worse(rng, sound), (lead, 0))
+            # The window was cut to the clip's length; a clip that is to fill it stays as long as it is.
+            room = len(sound) if plan.brim else frames * FRAME
+            worse = np.pad(self._worse(rng, sound, room), (lead, 0))
             heard.append(log_mel(worse, frames, self._n_mels))
             clean.append(log_mel(np.pad(sound, (lead, 0)), parent_frames, self._n_mels))
             sequences.append(self._sequence(plan, lead / SAMPLE_RATE))
@@ -229,8 +231,8 @@ class Batches(Dataset[Batch]):
             parts += [np.zeros(round(gap * SAMPLE_RATE), np.float32), read_samples(clip)]
         return np.concatenate(parts)
 
-    def _worse(self, rng: np.random.Generator, sound: Floats) -> Floats:
-        return augment(sound, rng, SETTINGS) if rng.random() < self._data.augment_share else sound
+    def _worse(self, rng: np.random.Generator, sound: Floats, longest: int) -> Floats:
+        return augment(sound, rng, SETTINGS, longest) if rng.random() < self._data.augment_share else sound
 
     def _sequence(self, plan: Plan, lead: float) -> tuple[list[int], list[int], list[bool]]:
         """Tokens, labels and mask of one sample."""

@@ -322,13 +322,20 @@ def data_index(
     help={
         "manifests": "Manifests of recordings; needs no flag: model.data.label FILE FILE...",
         "out": "The manifest to write; an interrupted run goes on from it",
-        "model": "The teacher: a float model's name, or a .w158 file",
+        "model": "The teacher: a float model's name, or a .w158 file; through pytorch, a checkpoint such as base",
+        "through": "runtime, or pytorch, which hears many clips at a time: faster, and on a GPU much faster",
     },
 )
-def data_label(context: Context, manifests: list[str], out: str = "labelled.jsonl", model: str = "base-f16") -> None:
+def data_label(
+    context: Context,
+    manifests: list[str],
+    out: str = "labelled.jsonl",
+    model: str = "base-f16",
+    through: str = "runtime",
+) -> None:
     """Have a float model write down what is said in recordings without a text."""
     needs.debian(*runtime.NATIVE.debian)
-    labels.label([Path(name) for name in manifests], Path(out), model)
+    labels.label([Path(name) for name in manifests], Path(out), model, through)
 
 
 @verb(

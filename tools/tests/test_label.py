@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whisper158 import needs
 from whisper158.build import runtime
 from whisper158.data import audio, label
 from whisper158.data.manifest import Clip, read, write
 from whisper158.errors import UserError
 from whisper158.evaluate.engine import Segment
 from whisper158.model import models
+from whisper158.model.golden import golden
 
 SURE = Segment(0, 5, "", (), -0.2, 0.1, "en", False)
 
@@ -138,3 +140,28 @@ def test_a_damaged_list_of_refusals(line: str, recordings: Path, tmp_path: Path,
     (tmp_path / "out.rejected.jsonl").write_text(line + "\n")
     with pytest.raises(UserError, match=r"out.rejected.jsonl is damaged"):
         label.label([recordings], tmp_path / "out.jsonl", "teacher")
+
+
+def test_many_clips_are_heard_at_a_time_through_pytorch(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch: ./inv install train")
+    pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
+    from whisper158.train import speak
+
+    monkeypatch.setattr(needs, "python", lambda _group: None)
+    monkeypatch.setattr(speak, "load", lambda _name: golden())
+    monkeypatch.setattr(label, "fault", lambda text, _seconds, _segments: None if text else "nothing heard")
+    out = tmp_path / "labelled.jsonl"
+    label.label([recordings], out, "golden", "pytorch")
+    heard = {clip.id: clip.text for clip in read(out)}
+    assert heard["talks/b"] == "It was known."
+    with speak.listener("golden") as listen:
+        silent = [clip for clip in read(recordings) if clip.text is None]
+        said = {f"talks/{clip.id}": label._line(text) for clip, text in zip(silent, listen(silent), strict=True)}
+    assert {id: text for id, text in said.items() if text} == {id: heard[id] for id in heard if id != "talks/b"}
+
+
+def test_what_listens_has_a_name(recordings: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--through: 'ears' is not one of runtime, pytorch"):
+        label.label([recordings], tmp_path / "out.jsonl", "teacher", "ears")

@@ -6,13 +6,17 @@ What a teacher says in error is learned as well, above all its loops. So a text 
 its clip goes, with the reason, to a second file. Both files grow clip by clip, and an interrupted run goes on.
 """
 
+import importlib
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
+from whisper158 import needs
 from whisper158.build import runtime
 from whisper158.console import say, track
 from whisper158.data.audio import samples
@@ -35,39 +39,85 @@ LOG_PROBABILITY = -1.0
 # A run of up to 6 words that comes so often in a row is a loop.
 LONGEST_RUN, REPEATED = 6, 4
 
+# Clips that are heard at a time
+TOGETHER = {"runtime": 1, "pytorch": 16}
 
-def label(manifests: Sequence[Path], out: Path, model: str) -> None:
-    """Writes the clips of `manifests` to `out`, each with a text: its own, or what `model` hears."""
+
+# What is heard of a clip: the text, and the runtime's segments where it was the runtime that listened.
+Heard = tuple[str, Sequence[Segment]]
+Listener = Callable[[Sequence[Clip]], list[Heard]]
+
+
+def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runtime") -> None:
+    """Writes the clips of `manifests` to `out`, each with a text: its own, or what `model` hears.
+
+    through: "runtime" for a packed model, clip by clip; "pytorch" for a float checkpoint, many clips at a time.
+    """
     if not manifests:
         die("model.data.label needs a manifest", "./inv model.data.label FILE")
+    if through not in LISTENERS:
+        die(f"--through: {through!r} is not one of {', '.join(LISTENERS)}")
     clips = [replace(clip, id=f"{path.parent.name}/{clip.id}") for path in manifests for clip in read(path)]
     if len({clip.id for clip in clips}) < len(clips):
         die("two of the manifests lie in folders of the same name", "write them to two files")
     refused = out.with_name(f"{out.stem}.{REJECTED}")
     done = _ids(refused) | ({clip.id for clip in read(out)} if out.exists() else set())
-    todo = [clip for clip in clips if clip.id not in done]
+    # Clips that are heard together should be of like length.
+    todo = sorted((clip for clip in clips if clip.id not in done), key=lambda clip: clip.seconds)
     if not todo:
         say(f"{out} has all of the {len(clips)} clips")
         return
-    with (
-        Engine(runtime.shared_library(), models.ensure(model)) as engine,
-        Appender(out) as labelled,
-        Appender(refused) as rejected,
-    ):
-        kept = sum(_label(clip, engine, model, labelled, rejected) for clip in track(todo, "Labelling"))
+    count = TOGETHER[through]
+    together = [todo[start : start + count] for start in range(0, len(todo), count)]
+    with LISTENERS[through](model) as listener, Appender(out) as labelled, Appender(refused) as rejected:
+        kept = sum(_label(some, listener, model, labelled, rejected) for some in track(together, "Labelling"))
     say(f"{kept} of {len(todo)} clips have a text; {refused.name} says why the others have none")
 
 
-def _label(clip: Clip, engine: Engine, model: str, labelled: Appender, rejected: Appender) -> bool:
-    if clip.text is None:
-        segments = engine.transcribe(samples(clip), language="en")
-        text = " ".join(" ".join(segment.text for segment in segments).split())
-        if reason := fault(text, clip.seconds, segments):
-            rejected.add_line({"id": clip.id, "reason": reason, "text": text})
-            return False
-        clip = replace(clip, text=text, source=f"{clip.source}; text by {model}")
-    labelled.add(clip)
-    return True
+def _label(clips: Sequence[Clip], listener: Listener, model: str, labelled: Appender, rejected: Appender) -> int:
+    """How many of `clips` got a text"""
+    silent = [clip for clip in clips if clip.text is None]
+    heard = dict(zip([clip.id for clip in silent], listener(silent), strict=True)) if silent else {}
+    kept = 0
+    for clip in clips:
+        if clip.id in heard:
+            text, segments = _line(heard[clip.id][0]), heard[clip.id][1]
+            if reason := fault(text, clip.seconds, segments):
+                rejected.add_line({"id": clip.id, "reason": reason, "text": text})
+                continue
+            clip = replace(clip, text=text, source=f"{clip.source}; text by {model}")
+        labelled.add(clip)
+        kept += 1
+    return kept
+
+
+def _line(text: str) -> str:
+    """On one line, whatever a model may say."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+@contextmanager
+def _runtime(model: str) -> Iterator[Listener]:
+    with Engine(runtime.shared_library(), models.ensure(model)) as engine:
+
+        def listen(clips: Sequence[Clip]) -> list[Heard]:
+            all_segments = [engine.transcribe(samples(clip), language="en") for clip in clips]
+            return [(" ".join(segment.text for segment in segments), segments) for segments in all_segments]
+
+        yield listen
+
+
+@contextmanager
+def _pytorch(model: str) -> Iterator[Listener]:
+    needs.python("train")
+    speaking = importlib.import_module("whisper158.train.speak")
+    with speaking.listener(model) as transcribe:
+        yield lambda clips: [(text, ()) for text in transcribe(clips)]
+
+
+LISTENERS: Mapping[str, Callable[[str], AbstractContextManager[Listener]]] = MappingProxyType(
+    {"runtime": _runtime, "pytorch": _pytorch}
+)
 
 
 def fault(text: str, seconds: float, segments: Sequence[Segment]) -> str | None:
@@ -84,7 +134,7 @@ def fault(text: str, seconds: float, segments: Sequence[Segment]) -> str | None:
         return "too many words for its length"
     if len(words) < math.floor(slow * seconds) - 1:
         return "too few words for its length"
-    if min(segment.avg_logprob for segment in segments) < LOG_PROBABILITY:
+    if any(segment.avg_logprob < LOG_PROBABILITY for segment in segments):
         return "the model is not sure"
     return None
 

@@ -22,7 +22,8 @@ from whisper158.data.manifest import Clip, write
 from whisper158.errors import die
 from whisper158.model.melbank import SAMPLE_RATE
 from whisper158.train.config import Config, Source, read
-from whisper158.train.run import Place, Run, place, precision
+from whisper158.train.place import Place, place, precision
+from whisper158.train.run import Run
 
 STEPS = 3  # of each stage, of which the first only warms up
 CLIPS = 48

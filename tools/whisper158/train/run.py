@@ -6,12 +6,11 @@ Under torchrun every process takes its share of the batches, and the gradients a
 """
 
 import json
-import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from whisper158.train.config import Config, Stage, read
 from whisper158.train.learner import Learner
 from whisper158.train.losses import detached, finite
 from whisper158.train.optimise import freeze, optimiser, set_rates
+from whisper158.train.place import Place, place, precision
 from whisper158.train.plot import plot
 from whisper158.train.progress import Progress
 from whisper158.train.speak import transcribe
@@ -37,19 +37,6 @@ from whisper158.train.tokenizer import Tokenizer, tokenizer
 
 REMEMBERED = 20000  # clips whose parent's words are kept; tiny.en needs some 0.2 MB for each
 LOG_STEPS = 10
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which process this is, and where it computes."""
-
-    rank: int
-    processes: int
-    device: torch.device
-
-    @property
-    def first(self) -> bool:
-        return self.rank == 0
 
 
 def train(path: Path, resume: bool, steps: int | None = None) -> None:
@@ -234,38 +221,6 @@ class Run:
                 optimiser=self.optimiser.state_dict(),
             )
             saving.save(self.out / name, whole)
-
-
-# ------------------------------------------------------------------------------------------------------------ processes
-
-
-@contextmanager
-def place() -> Iterator[Place]:
-    """torchrun's environment says how many processes there are."""
-    processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    device = torch.device(f"cuda:{local}" if torch.cuda.is_available() else "cpu")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    if processes > 1:
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Place(rank, processes, device)
-    finally:
-        if processes > 1:
-            torch.distributed.destroy_process_group()
-
-
-@contextmanager
-def precision(wanted: str, where: Place) -> Iterator[None]:
-    """What quantisers.matmul asks for."""
-    backend = torch.backends.cuda if where.device.type == "cuda" else torch.backends.mkldnn
-    before = backend.matmul.fp32_precision
-    backend.matmul.fp32_precision = "bf16" if wanted == "bf16" else "ieee"
-    try:
-        yield
-    finally:
-        backend.matmul.fp32_precision = before
 
 
 def _quiet_worker(_worker: int) -> None:

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Where a process computes: on which device, as one of how many, in what precision."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which process this is, and where it computes."""
+
+    rank: int
+    processes: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """torchrun's environment says how many processes there are."""
+    processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device(f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if processes > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Place(rank, processes, device)
+    finally:
+        if processes > 1:
+            torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def precision(wanted: str, where: Place) -> Iterator[None]:
+    """What quantisers.matmul asks for."""
+    backend = torch.backends.cuda if where.device.type == "cuda" else torch.backends.mkldnn
+    before = backend.matmul.fp32_precision
+    backend.matmul.fp32_precision = "bf16" if wanted == "bf16" else "ieee"
+    try:
+        yield
+    finally:
+        backend.matmul.fp32_precision = before

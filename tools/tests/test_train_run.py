@@ -4,8 +4,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -281,20 +283,49 @@ def test_a_run_can_be_drawn(write: Callable[..., Path]) -> None:
     assert plot.stages(plot.read(out / "log.jsonl")) == [4]
 
 
-def test_two_processes_learn_together(tmp_path: Path, write: Callable[..., Path]) -> None:
+@pytest.fixture
+def script(tmp_path: Path, write: Callable[..., Path]) -> Callable[..., Path]:
+    """Writes a program that trains the golden model, which only a test can name."""
+
+    def program(**changes: Any) -> Path:
+        path = tmp_path / "one.py"
+        path.write_text(
+            f"import sys; sys.path[:0] = [{str(ROOT / 'tools')!r}]\n"
+            "from pathlib import Path\n"
+            "from whisper158.model.golden import golden\n"
+            "from whisper158.train import batches, run\n"
+            "run.load_checkpoint = lambda _: golden()\n"
+            "batches.WINDOW, batches.PARENT_FRAMES, batches.TILE = 0.8, 32, 8\n"
+            f"run.train(Path({str(write(**changes))!r}), resume=False)\n"
+        )
+        return path
+
+    return program
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_ends_the_run_with_a_checkpoint(
+    script: Callable[..., Path], tmp_path: Path, number: signal.Signals
+) -> None:
+    stages = [{**CONFIG["stages"][1], "steps": 100_000}]
+    command = [sys.executable, str(script(stages=stages, workers=2, evaluate_steps=10**9))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        log = tmp_path / "run" / "log.jsonl"
+        until = time.monotonic() + 120
+        while not (log.exists() and '"stage"' in log.read_text()):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.1)
+        os.killpg(process.pid, number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "stopping after this step" in said
+    assert saving.load(tmp_path / "run" / saving.LATEST).step >= 10
+
+
+def test_two_processes_learn_together(script: Callable[..., Path], tmp_path: Path) -> None:
     """torchrun's way: each takes other batches, and both end with the same weights."""
-    script = tmp_path / "one.py"
-    script.write_text(
-        f"import sys; sys.path[:0] = [{str(ROOT / 'tools')!r}]\n"
-        "from pathlib import Path\n"
-        "from whisper158.model.golden import golden\n"
-        "from whisper158.train import batches, run\n"
-        "run.load_checkpoint = lambda _: golden()\n"
-        "batches.WINDOW, batches.PARENT_FRAMES, batches.TILE = 0.8, 32, 8\n"
-        f"run.train(Path({str(write())!r}), resume=False)\n"
-    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script())]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     saved = saving.load(tmp_path / "run" / saving.LATEST)

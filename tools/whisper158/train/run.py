@@ -90,7 +90,7 @@ class Run:
         batches = self.batches(end)
         with _on_interrupt(self._stop), Progress(self.step, end, self.place.first) as progress:
             saved_at = time.monotonic()
-            while self.step < end and not self.stopped:
+            while self.step < end and not self._stopping():
                 stage, within = self._stage()
                 measures = self.take(next(batches), stage, within)
                 self.step += 1
@@ -169,6 +169,14 @@ class Run:
     def _stop(self) -> None:
         self.stopped = True
 
+    def _stopping(self) -> bool:
+        """Whether any process was told to stop: all end after the same step, or some would wait for the others."""
+        if self.place.processes > 1:
+            told = torch.tensor(float(self.stopped), device=self.place.device)
+            torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+            self.stopped = bool(told > 0)
+        return self.stopped
+
     # ---------------------------------------------------------------------------------------------- what people see
 
     def _describe(self, end: int) -> None:
@@ -224,9 +232,9 @@ class Run:
 
 
 def _quiet_worker(_worker: int) -> None:
-    # The run tells its workers when to stop.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """A signal to all processes is for the run to answer, which tells its workers when to stop: by a second one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))
     torch.set_num_threads(1)
 
 

@@ -6,6 +6,7 @@ Under torchrun every process takes its share of the batches, and the gradients a
 """
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -232,9 +233,8 @@ class Run:
 
 
 def _quiet_worker(_worker: int) -> None:
-    """A signal to all processes is for the run to answer, which tells its workers when to stop: by a second one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))
+    """In a process group of its own: a signal to the run's is for the run to answer, which ends its workers itself."""
+    os.setpgid(0, 0)
     torch.set_num_threads(1)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
@@ -19,6 +20,10 @@ from whisper158.paths import GOLDEN, ROOT
 
 # A shell's background jobs ignore the interrupt, and so would all programs that tests start from one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # What a user may have set or stored, and a test should not see.
 USERS = ("WHISPER158_MODEL", "CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME")

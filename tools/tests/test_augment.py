@@ -33,7 +33,7 @@ def loudest(sound: Floats) -> float:
     return float(np.abs(np.fft.rfft(sound)).argmax() * SAMPLE_RATE / len(sound))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     length=st.integers(0, 20_000),
     room=st.none() | st.integers(0, 40_000),

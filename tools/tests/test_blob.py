@@ -172,7 +172,7 @@ def nibble_parts(draw: st.DrawFn) -> list[Part]:
     return [(section, draw(payloads(section))), (section.scale, draw(payloads(section.scale)))]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=plain_parts() | quantised_parts() | nibble_parts())
 def test_what_is_written_is_read(parts: list[Part], tmp_path: Path) -> None:
     path = write(tmp_path / "a.w158", parts)
@@ -558,7 +558,7 @@ def test_both_readers_judge_the_corpus_alike(c_accepts: Verdict) -> None:
 EDITS = st.lists(st.tuples(st.integers(0, 2**32), st.integers(0, 255)), min_size=1, max_size=3)
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=EDITS, in_table=st.booleans(), sealed=st.booleans())
 def test_both_readers_judge_alike(
     edits: list[tuple[int, int]], in_table: bool, sealed: bool, good: Bytes, c_accepts: Verdict

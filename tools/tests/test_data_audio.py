@@ -19,7 +19,7 @@ def tone(hertz: float, rate: int, seconds: float) -> audio.Floats:
     return (0.5 * np.sin(2 * np.pi * hertz * time) * np.hanning(len(time))).astype(np.float32)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     rate=st.sampled_from([8000, 11025, 16000, 22050, 24000, 44100, 48000, 25100]),
     hertz=st.integers(50, 3500),

@@ -795,13 +795,13 @@ def places(size: int) -> st.SearchStrategy[int]:
     return st.one_of(st.integers(0, near - 1), st.integers(size - near, size - 1), st.integers(0, size - 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_cut_file_is_refused(victim: Victim, data: st.DataObject) -> None:
     assert victim.try_load(victim.good[: data.draw(places(len(victim.good)))]) is None
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_an_overwritten_file_loads_or_is_refused(victim: Victim, data: st.DataObject) -> None:
     content = bytearray(victim.good)

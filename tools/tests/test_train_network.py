@@ -18,7 +18,6 @@ network = pytest.importorskip("whisper158.train.network")
 quantisers = pytest.importorskip("whisper158.train.quantisers")
 
 seeds = st.integers(0, 2**32 - 1)
-unhurried = settings(deadline=None)
 
 
 def layer(seed: int, group: int, vectors: int = 5) -> tuple[Any, Any, Any, Any]:
@@ -29,7 +28,6 @@ def layer(seed: int, group: int, vectors: int = 5) -> tuple[Any, Any, Any, Any]:
     return x, weight, scale, torch.randn(8, generator=random)
 
 
-@unhurried
 @given(seed=seeds, group=st.sampled_from([0, 32]))
 def test_a_product_is_that_of_codes_as_the_runtime_makes_it(seed: int, group: int) -> None:
     x, weight, scale, bias = layer(seed, group)
@@ -41,7 +39,6 @@ def test_a_product_is_that_of_codes_as_the_runtime_makes_it(seed: int, group: in
     assert torch.allclose(y.double(), expected, rtol=1e-5, atol=1e-5)
 
 
-@unhurried
 @given(seed=seeds, group=st.sampled_from([0, 32]))
 def test_gradients_pass_the_rounding(seed: int, group: int) -> None:
     """y is linear in what the rounding gives, so the gradients are known: that of x through the codes, that of the
@@ -69,7 +66,6 @@ def test_with_a_share_the_latent_weights_give_way_to_their_codes() -> None:
     assert not torch.allclose(none, whole, rtol=1e-2, atol=1e-2)
 
 
-@unhurried
 @given(seed=seeds)
 def test_a_float_product_has_the_gradients_of_a_linear_layer(seed: int) -> None:
     x, weight, _, bias = (t.requires_grad_() for t in layer(seed, 0))
@@ -81,7 +77,6 @@ def test_a_float_product_has_the_gradients_of_a_linear_layer(seed: int) -> None:
     assert all(torch.allclose(a, t.grad, rtol=1e-4, atol=1e-4) for a, t in zip(ours, (x, weight, bias), strict=True))
 
 
-@unhurried
 @given(seed=seeds, group=st.sampled_from([0, 32]))
 def test_four_bits_are_those_that_are_packed(seed: int, group: int) -> None:
     weight = torch.randn(8, 64, generator=torch.Generator().manual_seed(seed))
@@ -126,7 +121,7 @@ def test_unquantised_it_is_whisper() -> None:
         assert torch.allclose(said, theirs.decoder(tokens, audio), rtol=1e-3, atol=1e-3)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=seeds, frames=st.integers(2, 40), linear=st.sampled_from(["ternary", "float"]))
 def test_apart_no_gradient_passes_from_block_to_block(seed: int, frames: int, linear: str) -> None:
     model = network.original(golden())

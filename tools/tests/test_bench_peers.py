@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -50,6 +50,7 @@ BLOCKS = hnp.arrays(np.float32, (3, 32), elements=st.floats(-8, 8, width=32))
 
 
 @pytest.mark.parametrize("kind", BYTES)
+@example(blocks=np.full((3, 32), 1e-4, np.float32))
 @given(blocks=BLOCKS)
 def test_weights_come_back_within_half_a_step(kind: str, blocks: Floats) -> None:
     encode = ggml_file.KINDS[kind].encode
@@ -57,8 +58,9 @@ def test_weights_come_back_within_half_a_step(kind: str, blocks: Floats) -> None
     data = encode(blocks)
     assert data.shape == (3, BYTES[kind]) and data.dtype == np.uint8
     weights, step = decode(kind, data)
-    # Scales and least weights are rounded to 11 bits, and 16 steps from -8 to 7 do not reach the eighth above zero.
-    slack = 2.0**-10 * np.abs(blocks).max(axis=1, keepdims=True) + 1e-6
+    # Scales and least weights are rounded to 11 bits, or where they are tiny to a multiple of 2^-24, which codes of up
+    # to 127 multiply; and 16 steps from -8 to 7 do not reach the eighth above zero.
+    slack = 2.0**-10 * np.abs(blocks).max(axis=1, keepdims=True) + 128 * 2.0**-25
     assert (np.abs(weights - blocks) <= step * (1.01 if kind == "Q4_0" else 0.51) + slack).all()
 
 

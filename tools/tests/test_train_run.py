@@ -222,6 +222,14 @@ def test_stray_texts_are_learnt_from(write: Callable[..., Path], monkeypatch: py
         assert last[f"{name}.stray"] > 0
 
 
+def test_silence_alone_is_learnt_from(write: Callable[..., Path]) -> None:
+    path = write(data={"silence_share": 1.0}, evaluate_steps=100)
+    run.train(path, resume=False)
+    entries = plot.read(Path(configs.read(path).out) / "log.jsonl")
+    assert [entry["label"] for entry in entries if "label" in entry]
+    assert all(entry["loss"] == entry["loss"] and "norm" in entry for entry in entries if "loss" in entry)
+
+
 def test_what_is_frozen_does_not_move(write: Callable[..., Path]) -> None:
     stage = {**CONFIG["stages"][1], "frozen": ["stem", "encoder", "embedding"]}
     path = write(stages=[stage])

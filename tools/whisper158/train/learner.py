@@ -53,7 +53,8 @@ class Learner(nn.Module):
         said = self.student.decoder(text.tokens, heard.out, apart=stage.apart)
         target = self._parent_says(text)
         result: dict[str, Tensor] = {}
-        if stage.losses.decoder > 0:
+        # In silence alone there is nothing that the parent could teach.
+        if stage.losses.decoder > 0 and text.mask.any():
             result |= _of_decoder(said, target, text.mask)
         if stage.losses.kl > 0 or stage.losses.label > 0:
             result |= self._of_logits(text, said.out, target.out, stage.losses)

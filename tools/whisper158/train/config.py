@@ -69,13 +69,12 @@ class Rates:
 @dataclass(frozen=True)
 class Losses:
     """Weights of what is summed. encoder, decoder: each block's output against the parent's, in units of the variance
-    that the parent's block adds. kl: the parent's probabilities at `temperature`; label: cross-entropy of the text."""
+    that the parent's block adds. kl: the parent's probabilities; label: cross-entropy of the text."""
 
     encoder: float = 0.0
     decoder: float = 0.0
     kl: float = 0.0
     label: float = 0.0
-    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,9 @@ class Stage:
     """apart: every block learns alone, from the quantised stream before it. text: the decoder takes part; without,
     clips are cut to at most crop_seconds. frozen: parts that do not learn, of "stem" (convolutions), "encoder",
     "decoder", "embedding". Learning rates rise for `warmup` steps, stay, and fall to zero over the last `decay` steps.
-    ramp: steps over which the latent weights give way to their codes. frames: as in Data; 0 for what that says."""
+    ramp: steps over which the latent weights give way to their codes. frames: as in Data; 0 for what that says.
+    speaker: whose decoder says what the student's encoder heard, "student" or "parent"; an encoder that learns through
+    the parent's words learns what matters for words."""
 
     name: str
     steps: int
@@ -97,11 +98,13 @@ class Stage:
     frozen: tuple[str, ...] = ()
     crop_seconds: float = 10.0
     frames: int = 0
+    speaker: str = "student"
 
 
 @dataclass(frozen=True)
 class Config:
-    """model: the parent, as load() takes it. out: where checkpoints and logs go."""
+    """model: the parent, as load() takes it. out: where checkpoints and logs go. fuse: whether what stands between the
+    products is compiled, for which there must be a C++ compiler."""
 
     model: str
     out: str
@@ -110,6 +113,7 @@ class Config:
     quantisation: Quantisation = field(default_factory=Quantisation)
     seed: int = 158
     precision: str = "bf16"
+    fuse: bool = False
     betas: tuple[float, ...] = (0.9, 0.95)
     weight_decay: float = 0.0
     clip_norm: float = 1.0
@@ -165,6 +169,8 @@ def _check_stage(stage: Stage, where: str) -> None:
         die(f"{where}.losses: all are 0, so there is nothing to learn")
     if not stage.text and max(losses.decoder, losses.kl, losses.label) > 0:
         die(f"{where}.losses: only `encoder` is possible without text", "set text: true")
+    if stage.speaker not in ("student", "parent"):
+        die(f"{where}.speaker: is {stage.speaker!r}", "it can be student or parent")
     for part in stage.frozen:
         if part not in ("stem", "encoder", "decoder", "embedding"):
             die(f"{where}.frozen: {part!r} is no part", "the parts are stem, encoder, decoder and embedding")

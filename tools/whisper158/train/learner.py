@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from whisper158.train import losses
+from whisper158.train import losses, network
 from whisper158.train.batches import UNTOLD, Batch, Stray, Text
 from whisper158.train.config import Losses, Stage
-from whisper158.train.network import Trace, Whisper
+from whisper158.train.network import Decoder, Trace, Whisper
 
 
 class Learner(nn.Module):
@@ -21,12 +21,17 @@ class Learner(nn.Module):
         super().__init__()
         self.student = student
         self._parent = [parent.eval().requires_grad_(False)]
+        self._between = [network.pair(student, parent)]
         self._said: dict[str, Tensor] = {}
         self._remember = remember
 
     @property
     def parent(self) -> Whisper:
         return self._parent[0]
+
+    def pupil(self, stage: Stage) -> Whisper:
+        """The student, or its encoder before the parent's decoder."""
+        return self._between[0] if stage.speaker == "parent" else self.student
 
     def forward(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Every loss of the stage by name, their weighted sum as `loss`, and measures that no one learns from."""
@@ -50,43 +55,44 @@ class Learner(nn.Module):
         return result
 
     def _of_text(self, text: Text, heard: Trace, stage: Stage) -> dict[str, Tensor]:
-        said = self.student.decoder(text.tokens, heard.out, apart=stage.apart)
+        decoder = self.pupil(stage).decoder
+        said = decoder(text.tokens, heard.out, apart=stage.apart)
         target = self._parent_says(text)
         result: dict[str, Tensor] = {}
         # In silence alone there is nothing that the parent could teach.
         if stage.losses.decoder > 0 and text.mask.any():
             result |= _of_decoder(said, target, text.mask)
         if stage.losses.kl > 0 or stage.losses.label > 0:
-            result |= self._of_logits(text, said.out, target.out, stage.losses)
+            only = ~text.mask & (text.labels != UNTOLD)  # what the text says and the parent is not asked
+            chosen = torch.cat([said.out[text.mask], said.out[only]])
+            labels = torch.cat([text.labels[text.mask], text.labels[only]])
+            result |= self._of_logits(decoder, chosen, target.out[text.mask], labels)
         return result
 
     def _of_stray(self, stray: Stray, heard: Trace, target: Trace, stage: Stage) -> dict[str, Tensor]:
         """The parent here hears what the student hears: its own short context is good enough to say what comes next."""
-        said = self.student.decoder(stray.tokens, heard.out[stray.rows], apart=stage.apart)
+        decoder = self.pupil(stage).decoder
+        said = decoder(stray.tokens, heard.out[stray.rows], apart=stage.apart)
         with torch.no_grad():
             wanted = self.parent.decoder(stray.tokens, target.out[stray.rows])
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0:
             result["decoder"] = _of_decoder(said, wanted, stray.mask)["decoder"]
         if stage.losses.kl > 0:
-            ours = self.student.decoder.token_embedding.logits(said.out[stray.mask])
-            with torch.no_grad():
-                theirs = self.parent.decoder.token_embedding.logits(wanted.out[stray.mask])
-            result["kl"] = losses.kl_loss(ours, theirs, stage.losses.temperature)
+            result |= self._of_logits(decoder, said.out[stray.mask], wanted.out[stray.mask], None)
         return result
 
-    def _of_logits(self, text: Text, said: Tensor, target: Tensor, weights: Losses) -> dict[str, Tensor]:
-        """Logits are made only where they count; a vocabulary is wide."""
-        counts = text.mask | (text.labels != UNTOLD)
-        logits = self.student.decoder.token_embedding.logits(said[counts])
-        labels = text.labels[counts]
-        known = labels != UNTOLD
-        result = {"label": losses.label_loss(logits[known], labels[known])}
-        result["accuracy"] = losses.accuracy(logits[known], labels[known])
-        if weights.kl > 0 and text.mask.any():
-            with torch.no_grad():
-                wanted = self.parent.decoder.token_embedding.logits(target[text.mask])
-            result["kl"] = losses.kl_loss(logits[text.mask[counts]], wanted, weights.temperature)
+    def _of_logits(self, decoder: Decoder, said: Tensor, target: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        """said [tokens, channels], target [told, channels] for the first of them. Logits are made only where they
+        count; a vocabulary is wide."""
+        logits = decoder.token_embedding.logits(said)
+        with torch.no_grad():
+            wanted = self.parent.decoder.token_embedding.logits(target)
+        untold = torch.full(said.shape[:1], UNTOLD, device=said.device)
+        kl, label = losses.TokenLosses.apply(logits, wanted, untold if labels is None else labels)
+        result = {"kl": kl} if len(target) else {}
+        if labels is not None:
+            result |= {"label": label, "accuracy": losses.accuracy(logits, labels)}
         return result
 
     @torch.no_grad()

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """How far the student is from its parent and from the text. Each loss is a mean, so batches of any size compare."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from whisper158.train.batches import UNTOLD
 from whisper158.train.network import Trace
 
 
@@ -27,21 +29,47 @@ def out_loss(student: Tensor, parent: Tensor) -> Tensor:
     return (student - parent).square().mean() / parent.var()
 
 
-def kl_loss(student: Tensor, parent: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(parent || student) in nats for a token, of logits [tokens, vocabulary] (Hinton et al. 2015, 1503.02531)"""
-    ours = F.log_softmax(student / temperature, dim=-1)
-    theirs = F.log_softmax(parent / temperature, dim=-1)
-    return F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
+class TokenLosses(torch.autograd.Function):
+    """(kl, label) in nats for a token. A vocabulary is wide, so both share one softmax and nothing is copied.
+
+    logits [tokens, vocabulary]: the student's. parent [told, vocabulary]: the parent's, for the first `told` of the
+    tokens. labels [tokens]: the text, or UNTOLD. kl is the mean of KL(parent || student) over the told ones (Hinton et
+    al. 2015, arXiv 1503.02531, at temperature 1); label, the mean cross-entropy over those with a label. A mean over
+    none is 0.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, parent: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        said = torch.log_softmax(logits, dim=-1)
+        told = len(parent)
+        wanted = torch.softmax(parent, dim=-1)
+        # log p(word) = z(word) - c for any word, so sum p log p = sum p z - c; the first word shows what c is.
+        best = wanted.argmax(dim=-1, keepdim=True)
+        c = (parent.gather(1, best) - wanted.gather(1, best).log()).squeeze(1)
+        kl = (torch.linalg.vecdot(wanted, parent - said[:told]) - c).sum() / max(1, told)
+        known = (labels != UNTOLD).nonzero().squeeze(1)
+        label = -said[known, labels[known]].sum() / max(1, len(known))
+        ctx.save_for_backward(said, wanted, labels, known)
+        return kl, label
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        said, wanted, labels, known = ctx.saved_tensors
+        of_kl, of_label = gradients[0] / max(1, len(wanted)), gradients[1] / max(1, len(known))
+        of_row = torch.zeros(len(said), 1, device=said.device)
+        of_row[: len(wanted)] += of_kl
+        of_row[known] += of_label
+        g = said.exp().mul_(of_row)
+        g[: len(wanted)].addcmul_(wanted, -of_kl)
+        g[known, labels[known]] -= of_label
+        return g, None, None
 
 
-def label_loss(student: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy in nats for a token"""
-    return F.cross_entropy(student, labels)
-
-
-def accuracy(student: Tensor, labels: Tensor) -> Tensor:
-    """Share of tokens that are the most probable ones"""
-    return (student.detach().argmax(dim=-1) == labels).float().mean()
+@torch.no_grad()
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Share of the tokens with a label whose label is the most probable one"""
+    known = labels != UNTOLD
+    return (logits.argmax(dim=-1) == labels)[known].float().mean()
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, float]:

@@ -6,6 +6,7 @@ Parameters have OpenAI's names, so a checkpoint's tensors fit; a quantised matri
 formulas are those of OpenAI's whisper/model.py. Frames are [batch, time, channels] throughout.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from torch.nn import functional as F
 from whisper158.model.checkpoint import Checkpoint, Dims
 from whisper158.model.ternary import project, quantise_i4
 from whisper158.train.quantisers import (
+    PLAIN,
     FloatProduct,
     Int4Weight,
     TernaryProduct,
-    halved,
+    fused,
+    narrow,
     spread,
     ternary_codes,
 )
@@ -52,6 +55,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(rows)) if bias else None
         self.scale: nn.Parameter | None = None
         self.share = 1.0
+        self.between = PLAIN
 
     def forward(self, x: Tensor) -> Tensor:
         return product([self], x)
@@ -65,7 +69,7 @@ def product(layers: list[Linear], x: Tensor) -> Tensor:
     if layers[0].scale is None:
         return FloatProduct.apply(x, weight, bias)
     scale = torch.cat([layer.scale for layer in layers if layer.scale is not None])
-    return TernaryProduct.apply(x, weight, scale, bias, layers[0].share)
+    return TernaryProduct.apply(x, weight, scale, bias, layers[0].share, layers[0].between)
 
 
 class Convolution(nn.Module):
@@ -112,10 +116,9 @@ class Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     """[batch, heads, length, channels of a head]. Where gradients are wanted on a CPU, plain products are faster than
     the fused kernel, by half, whose backward pass is slow there."""
+    q, k, v = narrow(q), narrow(k), narrow(v)
     if q.is_cuda or not torch.is_grad_enabled():
-        if halved(q.device):
-            q, k, v = q.bfloat16(), k.bfloat16(), v.bfloat16()
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal).float()
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if causal:
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
@@ -246,6 +249,13 @@ class Whisper(nn.Module):
         self.decoder = Decoder(dims)
 
 
+def pair(hearing: Whisper, speaking: Whisper) -> Whisper:
+    """The encoder of one before the decoder of the other; both are shared, not copied."""
+    both = copy.copy(hearing)
+    both._modules = {**hearing._modules, "decoder": speaking.decoder}
+    return both
+
+
 def original(checkpoint: Checkpoint) -> Whisper:
     """The checkpoint as it is."""
     model = Whisper(checkpoint.dims)
@@ -278,3 +288,9 @@ def set_share(model: nn.Module, share: float) -> None:
     block-by-block stage."""
     for layer in linear_layers(model).values():
         layer.share = share
+
+
+def fuse(model: nn.Module) -> None:
+    """Has the ternary layers run what stands between their products in one go."""
+    for layer in linear_layers(model).values():
+        layer.between = fused()

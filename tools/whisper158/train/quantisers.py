@@ -6,6 +6,9 @@ A straight-through estimator: rounding has no useful derivative, so the gradient
 The latent weight w learns which code it is; the scale a is a parameter of its own, whose gradient is sum(code * g).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,11 +21,14 @@ SMALLEST_STEP = 1e-8
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b with float32 in and out, and between them what run.py chose for the machine: float32, or bfloat16, in which
-    int8 codes are exact and sums are still those of float32."""
-    if halved(a.device):
-        return (a.bfloat16() @ b.bfloat16()).float()
-    return a @ b
+    """a @ b with float32 out, and before that what `narrow` makes of the machine's choice."""
+    return (narrow(a) @ narrow(b)).float()
+
+
+def narrow(x: Tensor) -> Tensor:
+    """x as products take it: bfloat16, in which int8 codes are exact and whose sums are those of float32, where run.py
+    chose that for the machine; float32 elsewhere."""
+    return x.to(_product_type(x))
 
 
 def halved(device: torch.device) -> bool:
@@ -50,6 +56,39 @@ def spread(scale: Tensor, shape: torch.Size) -> Tensor:
     return scale.clamp(min=SMALLEST_SCALE).repeat_interleave(shape[1] // scale.shape[1], dim=1)
 
 
+def _rounded(x: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+    """x [vectors, channels] as int8 codes, held as `kind`, and their steps [vectors, 1]"""
+    step = (x.abs().amax(dim=-1, keepdim=True).float() / LARGEST_INT8).clamp(min=SMALLEST_STEP)
+    return (x / step).round().to(kind), step
+
+
+def _scaled(sums: Tensor, step: Tensor, rows: Tensor, bias: Tensor) -> Tensor:
+    return sums.float() * step * rows + bias
+
+
+def _parts(g: Tensor, step: Tensor, rows: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradient of y [vectors, rows] on its way to the input, to the weights, to the bias"""
+    return (g * rows).to(kind), (g * step).to(kind), g.sum(dim=0)
+
+
+@dataclass(frozen=True)
+class Between:
+    """What stands between the products. Pass by pass over memory it takes longer than they do; fused, it needs a C++
+    compiler and a minute at the start."""
+
+    rounded: Callable[[Tensor, torch.dtype], tuple[Tensor, Tensor]]
+    scaled: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+    parts: Callable[[Tensor, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor, Tensor]]
+
+
+PLAIN = Between(_rounded, _scaled, _parts)
+
+
+@cache
+def fused() -> Between:
+    return Between(*(torch.compile(step, dynamic=True) for step in (_rounded, _scaled, _parts)))
+
+
 class TernaryProduct(torch.autograd.Function):
     """y = dequantised(quantised(x) @ codes(w).T) + bias.
 
@@ -59,19 +98,24 @@ class TernaryProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None, share: float) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        scale: Tensor,
+        bias: Tensor | None,
+        share: float,
+        between: Between = PLAIN,
+    ) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
-        step = flat.abs().amax(dim=-1, keepdim=True).div_(LARGEST_INT8).clamp_(min=SMALLEST_STEP)
-        quantised = (flat / step).round_()
+        quantised, step = between.rounded(flat, _product_type(flat))
         codes = ternary_codes(weight, scale)
         by_row = scale.shape[1] == 1 and share >= 1
-        if by_row:
-            y = matmul(quantised, codes.T).mul_(step).mul_(scale.clamp(min=SMALLEST_SCALE).T)
-        else:
-            y = matmul(quantised, _mixed(weight, scale, codes, share).T).mul_(step)
-        if bias is not None:
-            y += bias
+        matrix = codes if by_row else _mixed(weight, scale, codes, share)
+        sums = quantised @ narrow(matrix).T
+        y = between.scaled(sums, step, _of_rows(scale, by_row), weight.new_zeros(len(weight)) if bias is None else bias)
         ctx.save_for_backward(quantised, step, weight, scale)
+        ctx.x_dtype, ctx.between = x.dtype, between
         ctx.has_bias, ctx.share, ctx.by_row = bias is not None, share, by_row
         return y.view(*x.shape[:-1], -1)
 
@@ -80,16 +124,22 @@ class TernaryProduct(torch.autograd.Function):
         quantised, step, weight, scale = ctx.saved_tensors
         g = gradients[0].reshape(-1, weight.shape[0])
         codes = ternary_codes(weight, scale)
+        matrix = codes if ctx.by_row else _mixed(weight, scale, codes, ctx.share)
+        of_input, of_weight, of_bias = ctx.between.parts(g, step, _of_rows(scale, ctx.by_row), quantised.dtype)
         dx = None
         if ctx.needs_input_grad[0]:
-            if ctx.by_row:
-                dx = matmul(g * scale.clamp(min=SMALLEST_SCALE).T, codes)
-            else:
-                dx = matmul(g, _mixed(weight, scale, codes, ctx.share))
-            dx = dx.view(*gradients[0].shape[:-1], -1)
-        dw = matmul((g * step).T, quantised)
+            dx = (of_input @ narrow(matrix)).to(ctx.x_dtype).view(*gradients[0].shape[:-1], -1)
+        dw = (of_weight.T @ quantised).float()
         da = (dw * codes).view(*scale.shape, -1).sum(dim=-1)
-        return dx, dw, da, g.sum(dim=0) if ctx.has_bias else None, None
+        return dx, dw, da, of_bias if ctx.has_bias else None, None, None
+
+
+def _of_rows(scale: Tensor, by_row: bool) -> Tensor:
+    return scale.clamp(min=SMALLEST_SCALE).T if by_row else scale.new_ones(1, len(scale))
+
+
+def _product_type(x: Tensor) -> torch.dtype:
+    return torch.bfloat16 if halved(x.device) else torch.float32
 
 
 def _mixed(weight: Tensor, scale: Tensor, codes: Tensor, share: float) -> Tensor:
@@ -102,21 +152,22 @@ class FloatProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        ctx.save_for_backward(flat, weight)
-        ctx.has_bias = bias is not None
-        y = matmul(flat, weight.T)
+        flat, matrix = narrow(x.reshape(-1, x.shape[-1])), narrow(weight)
+        ctx.save_for_backward(flat, matrix)
+        ctx.has_bias, ctx.x_dtype = bias is not None, x.dtype
+        y = (flat @ matrix.T).float()
         if bias is not None:
             y += bias
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        flat, weight = ctx.saved_tensors
-        g = gradients[0].reshape(-1, weight.shape[0])
-        dx = matmul(g, weight).view(*gradients[0].shape[:-1], -1) if ctx.needs_input_grad[0] else None
-        dw = matmul(g.T, flat) if ctx.needs_input_grad[1] else None
-        return dx, dw, g.sum(dim=0) if ctx.has_bias else None
+        flat, matrix = ctx.saved_tensors
+        wide = gradients[0].reshape(-1, matrix.shape[0])
+        g = narrow(wide)
+        dx = (g @ matrix).to(ctx.x_dtype).view(*gradients[0].shape[:-1], -1) if ctx.needs_input_grad[0] else None
+        dw = (g.T @ flat).float() if ctx.needs_input_grad[1] else None
+        return dx, dw, wide.sum(dim=0) if ctx.has_bias else None
 
 
 class Int4Weight(torch.autograd.Function):

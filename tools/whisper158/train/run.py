@@ -64,6 +64,8 @@ class Run:
             saving.fill(student, saved, self.out / saving.LATEST)
             self.step, self.seconds, self.heard = saved.step, saved.seconds, saved.heard
         self.student = student.to(place.device)
+        if config.fuse:
+            network.fuse(self.student)
         self.optimiser = optimiser(self.student, config)
         if saved and saved.optimiser:
             self.optimiser.load_state_dict(saved.optimiser)
@@ -209,7 +211,7 @@ class Run:
             return
         self.student.eval()
         began = time.monotonic()
-        texts = transcribe(self.student, dev, self.tokenizer)
+        texts = transcribe(self.learner.pupil(stage), dev, self.tokenizer)
         score = word_error_rate([clip.text or "" for clip in dev], texts)
         progress.watched(score)
         say(f"step {self.step}: WER {score} on {len(dev)} clips ({duration(time.monotonic() - began)}): {texts[0]!r}")

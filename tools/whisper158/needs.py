@@ -23,6 +23,7 @@ from whisper158.run import CommandError, run
 DEBIAN: dict[str, tuple[str, ...]] = {
     "native": (
         "gcc",
+        "libasound2-dev",
         "libc6-dev",
         "libjson-c-dev",
         "libsamplerate0-dev",

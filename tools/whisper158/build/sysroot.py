@@ -15,6 +15,7 @@ from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
 
 PACKAGES = (
+    "libasound2-dev",
     "libc6-dev",
     "libjson-c-dev",
     "libsamplerate0-dev",

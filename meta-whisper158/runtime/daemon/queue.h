@@ -92,9 +92,9 @@ typedef struct QueueLimits {
 } QueueLimits;
 
 typedef struct QueueCounts {
-    size_t jobs, samples;               /* that wait now */
-    uint64_t dropped[2];                /* utterances and requests that were refused */
-    uint64_t dropped_samples[2];        /* their audio */
+    size_t jobs, samples;        /* that wait now */
+    uint64_t dropped[2];         /* utterances, and requests, that were refused */
+    uint64_t dropped_samples[2]; /* their audio */
 } QueueCounts;
 
 int queue_new(Queue **out, const QueueLimits *limits);
@@ -125,7 +125,7 @@ void queue_get_counts(Queue *queue, QueueCounts *out);
 /* For the worker: the next job in *out; -EAGAIN after `seconds` without one, -ESHUTDOWN at the end of a closed queue. */
 int queue_take(Queue *queue, double seconds, Job **out);
 
-/* For the worker: whether the interim job under way should make room. */
-bool queue_wants_worker(Queue *queue);
+/* For the worker, before it posts a job that it took: the queue does not look at it any more. */
+void queue_finish(Queue *queue);
 
 #endif

@@ -7,7 +7,9 @@
 #ifndef DAEMON_WORKER_H
 #define DAEMON_WORKER_H
 
-#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "loop.h"
 #include "queue.h"
@@ -34,21 +36,22 @@ int worker_new(Worker **out, const WorkerOptions *options, Queue *queue, Loop *l
 /* Starts the thread. */
 int worker_start(Worker *worker);
 
-/* Waits for the thread, which ends when the queue is closed and empty; posts its last jobs. */
+/* Waits for the thread, which ends when the queue is closed and empty. */
 void worker_join(Worker *worker);
 
-/* Makes the thread drop what it does and what waits, jobs being done with -ECANCELED. */
+/* Makes the thread drop what it does and what waits: those jobs are done with -ECANCELED. From any thread. */
 void worker_cancel(Worker *worker);
 
+/* The thread must have been joined. NULL is allowed. Returns NULL. */
 Worker *worker_free(Worker *worker);
 
 /* A number that grows whenever the worker got on, or had nothing to do. From any thread. */
 uint64_t worker_progress(Worker *worker);
 
-/* Whether an interim result of `seconds` of speech is worth its cost now. From any thread. */
-bool worker_wants_interim(Worker *worker, double seconds);
+/* Whether an interim result of so much speech is worth its cost now (pace.h). From any thread. */
+bool worker_wants_interim(Worker *worker, size_t samples);
 
-/* Seconds that a transcription of `seconds` of audio is expected to take. From any thread. */
-double worker_expected(Worker *worker, double seconds);
+/* Seconds that a transcription of so much audio is expected to take. From any thread. */
+double worker_expected(Worker *worker, size_t samples);
 
 #endif

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What is trained is what the runtime will compute, and its gradients are those that they claim to be."""
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ from whisper158.model.ternary import project, quantise_i4
 torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train")
 network = pytest.importorskip("whisper158.train.network")
 quantisers = pytest.importorskip("whisper158.train.quantisers")
+losses = pytest.importorskip("whisper158.train.losses")
+
+from torch.nn import functional as F  # noqa: E402
+
+from whisper158.train.batches import UNTOLD  # noqa: E402
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -102,7 +108,64 @@ def test_a_four_bit_scale_learns_to_be_right() -> None:
     assert loss.item() < 0.5 * start
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="fusing needs a C++ compiler")
+@pytest.mark.parametrize("group", [0, 32])
+def test_fused_a_product_is_what_it_is_unfused(group: int) -> None:
+    """Up to float sums in another order: a step may come out a rounding away, and then a code moves by one."""
+    for vectors in (5, 70):
+        tensors = layer(7, group, vectors)
+        results = []
+        for between in (quantisers.PLAIN, quantisers.fused()):
+            x, weight, scale, bias = (t.clone().requires_grad_() for t in tensors)
+            y = quantisers.TernaryProduct.apply(x, weight, scale, bias, 1.0, between)
+            y.square().sum().backward()
+            results.append([y, x.grad, weight.grad, scale.grad, bias.grad])
+        for plain, fused in zip(*results, strict=True):
+            plain, fused = plain.detach(), fused.detach()
+            assert torch.allclose(plain, fused, rtol=2e-2, atol=2e-2 * float(plain.abs().max()))
+
+
+@given(seed=seeds, told=st.integers(0, 6), labelled=st.integers(0, 6))
+def test_losses_of_tokens_are_those_of_the_textbook(seed: int, told: int, labelled: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    logits = (5 * torch.randn(6, 40, generator=random)).requires_grad_()
+    parent = 5 * torch.randn(told, 40, generator=random)
+    labels = torch.randint(0, 40, (6,), generator=random)
+    labels[torch.randperm(6, generator=random)[labelled:]] = UNTOLD
+    kl, label = losses.TokenLosses.apply(logits, parent, labels)
+    (0.3 * kl + 0.7 * label).backward()
+    ours = logits.grad
+    logits.grad = None
+    said, wanted = torch.log_softmax(logits, -1), torch.log_softmax(parent, -1)
+    plain_kl = F.kl_div(said[:told], wanted, reduction="sum", log_target=True) / max(1, told)
+    plain_label = F.cross_entropy(logits, labels, ignore_index=UNTOLD, reduction="sum") / max(1, labelled)
+    (0.3 * plain_kl + 0.7 * plain_label).backward()
+    assert torch.allclose(kl, plain_kl, rtol=1e-4, atol=1e-4) and torch.allclose(label, plain_label, rtol=1e-4)
+    assert torch.allclose(ours, logits.grad, rtol=1e-4, atol=1e-6)
+
+
 # ------------------------------------------------------------------------------------------------------ whole networks
+
+
+def test_centred_embeddings_say_the_same() -> None:
+    model, tokens = network.original(golden()), torch.tensor([[3, 1, 4]])
+    audio = torch.randn(1, 10, model.dims.n_audio_state, generator=torch.Generator().manual_seed(2))
+
+    def said() -> Any:
+        return torch.log_softmax(model.decoder.token_embedding.logits(model.decoder(tokens, audio).out), dim=-1)
+
+    with torch.no_grad():
+        before = said()
+        network.centre(model.decoder)
+        assert model.decoder.token_embedding.weight.mean(dim=0).abs().max() < 1e-6
+        assert torch.allclose(said(), before, rtol=1e-4, atol=1e-4)
+
+
+def test_a_pair_hears_with_one_and_speaks_with_the_other() -> None:
+    hearing, speaking = network.original(golden()), network.original(golden())
+    both = network.pair(hearing, speaking)
+    assert both.encoder is hearing.encoder and both.decoder is speaking.decoder
+    assert hearing.decoder is not speaking.decoder and both.dims == hearing.dims
 
 
 def test_unquantised_it_is_whisper() -> None:

@@ -234,10 +234,25 @@ def test_what_is_frozen_does_not_move(write: Callable[..., Path]) -> None:
     stage = {**CONFIG["stages"][1], "frozen": ["stem", "encoder", "embedding"]}
     path = write(stages=[stage])
     run.train(path, resume=False)
-    before = network.original(golden()).state_dict()
-    after = latest(path).student
+    start = network.original(golden())
+    network.quantise(start, network.Quantisation(**CONFIG["quantisation"]))
+    before, after = start.state_dict(), latest(path).student
     assert all(torch.equal(after[n], before[n]) for n in before if n.startswith(("encoder.", "decoder.token")))
     assert not torch.equal(after["decoder.blocks.0.mlp.0.weight"], before["decoder.blocks.0.mlp.0.weight"])
+
+
+def test_an_encoder_learns_through_its_parents_decoder(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "LONGEST_STRAY", 10)
+    about = {"losses": {"kl": 1, "label": 1}, "frozen": ["decoder", "embedding"], "speaker": "parent"}
+    path = write(stages=[{**CONFIG["stages"][1], **about}], data={"stray_share": 0.5})
+    run.train(path, resume=False)
+    start = network.original(golden())
+    network.quantise(start, network.Quantisation(**CONFIG["quantisation"]))
+    before, after = start.state_dict(), latest(path).student
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("decoder."))
+    assert not torch.equal(after["encoder.blocks.0.mlp.0.weight"], before["encoder.blocks.0.mlp.0.weight"])
 
 
 def test_a_float_control_trains_by_the_same_configuration(write: Callable[..., Path]) -> None:

@@ -105,13 +105,13 @@ class Learner(nn.Module):
             trace = self.parent.decoder(text.tokens[unknown], audio)
             all_stages = torch.stack([*trace.stages, trace.out])
         known = [i for i in range(len(text.keys)) if i not in unknown]
-        whole = self._recall(text, known, all_stages)
+        whole = self._recall(text, known)
         if all_stages is not None:
             whole[:, unknown] = all_stages
             self._keep(text, unknown, all_stages)
         return Trace(list(whole[:-1]), whole[-1])
 
-    def _recall(self, text: Text, known: list[int], like: Tensor | None) -> Tensor:
+    def _recall(self, text: Text, known: list[int]) -> Tensor:
         """[stages, batch, length, channels], filled in for `known`"""
         count = len(self.parent.decoder.blocks) + 2
         width = self.parent.dims.n_text_state

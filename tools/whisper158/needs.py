@@ -38,7 +38,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "npm": ("npm",),
     "check": ("git", "libmagic1", "shellcheck"),
     "opinions": ("llvm",),
-    "tests": ("mount",),
+    "tests": ("mount", "scdoc", "systemd"),
 }
 
 # Groups of Python packages ([dependency-groups] in pyproject.toml), and which of them must come before.

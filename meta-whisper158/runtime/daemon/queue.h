@@ -48,6 +48,8 @@ struct Job {
     uint64_t utterance; /* its number, from 1; 0 for requests */
     double start, end;  /* seconds since the source began, or since the audio of the client did */
     double heard;       /* loop_now() when the last of it had been spoken or had arrived; latency counts from here */
+    const char *why;    /* an utterance ended: static storage */
+    double noise_db;    /* of the background of an utterance, below full scale */
     void (*segment)(Job *job, const char *text); /* main thread, for each segment before `done`; may be NULL */
     void (*done)(Job *job);                      /* main thread */
     void *user;

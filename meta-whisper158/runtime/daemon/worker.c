@@ -25,6 +25,7 @@ struct Worker {
     atomic_bool cancelled;
     pthread_mutex_t lock; /* of the pace */
     Pace pace;
+    Post end;
 };
 
 /* A job under way: what the callbacks of the library need. */
@@ -135,6 +136,12 @@ static void deliver(Post *post) {
     job->done(job);
 }
 
+static void end(Post *post) {
+    const Worker *const worker = (Worker *)((char *)post - offsetof(Worker, end));
+
+    worker->options.ended(worker->options.user);
+}
+
 static void *work(void *user) {
     Worker *const worker = user;
     int r;
@@ -150,6 +157,7 @@ static void *work(void *user) {
             loop_post(worker->loop, &job->post, deliver);
         }
     } while (r != -ESHUTDOWN);
+    loop_post(worker->loop, &worker->end, end);
     return NULL;
 }
 
@@ -231,18 +239,12 @@ uint64_t worker_progress(Worker *worker) {
     return atomic_load(&worker->progress);
 }
 
-static Pace pace_of(Worker *worker) {
+bool worker_wants_interim(Worker *worker, size_t samples) {
     Pace pace;
 
     (void)pthread_mutex_lock(&worker->lock);
     pace = worker->pace;
     (void)pthread_mutex_unlock(&worker->lock);
-    return pace;
-}
-
-bool worker_wants_interim(Worker *worker, size_t samples) {
-    const Pace pace = pace_of(worker);
-
     switch (worker->options.interim) {
     case INTERIM_NEVER:
         return false;
@@ -252,10 +254,4 @@ bool worker_wants_interim(Worker *worker, size_t samples) {
         break;
     }
     return pace_allows_interim(&pace, pace_frames(worker->options.model, samples), loop_now());
-}
-
-double worker_expected(Worker *worker, size_t samples) {
-    const Pace pace = pace_of(worker);
-
-    return pace_expected(&pace, pace_frames(worker->options.model, samples));
 }

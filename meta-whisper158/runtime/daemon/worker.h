@@ -24,6 +24,8 @@ typedef struct WorkerOptions {
     whisper158_context_options context;
     whisper158_options listen; /* what all jobs have in common; its callbacks are not used */
     InterimPolicy interim;
+    void (*ended)(void *user); /* main thread: all jobs are done, after queue_close */
+    void *user;
 } WorkerOptions;
 
 /*
@@ -50,8 +52,5 @@ uint64_t worker_progress(Worker *worker);
 
 /* Whether an interim result of so much speech is worth its cost now (pace.h). From any thread. */
 bool worker_wants_interim(Worker *worker, size_t samples);
-
-/* Seconds that a transcription of so much audio is expected to take. From any thread. */
-double worker_expected(Worker *worker, size_t samples);
 
 #endif

@@ -32,6 +32,7 @@ pytest.importorskip("whisper158.train.run")
 from whisper158.train import batches, dry, export, features, network, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
+from whisper158.train.place import Place  # noqa: E402
 from whisper158.train.tokenizer import tokenizer  # noqa: E402
 
 # The golden model hears 0.8 s at a time and may say 32 tokens.
@@ -109,10 +110,10 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 # -------------------------------------------------------------------------------------------------------------- batches
 
 
-def made(path: Path) -> batches.Batches:
+def made(path: Path, sentences: tuple[str, ...] = ()) -> batches.Batches:
     config = configs.read(path)
     chosen = choose(config.data, config.seed)
-    return batches.Batches(config, chosen.clips, chosen.weights, tokenizer(golden()), 80)
+    return batches.Batches(config, chosen.clips, chosen.weights, tokenizer(golden()), 80, sentences=sentences)
 
 
 def test_a_batch_follows_from_the_seed_and_its_number(write: Callable[..., Path]) -> None:
@@ -168,6 +169,35 @@ def test_stray_texts_go_with_the_sound_of_the_batch(write: Callable[..., Path]) 
         assert stray.tokens.shape == stray.mask.shape and len(stray.rows) == len(stray.tokens)
         for tokens, mask in zip(stray.tokens, stray.mask, strict=True):
             assert words.say(tokens[mask].tolist()) in ("on the world", "a hello")
+
+
+ONLY_WORDS: dict[str, Any] = {"frozen": ["stem", "encoder", "embedding"], "losses": {"decoder": 0.5, "kl": 1}}
+
+
+def test_in_a_cycle_the_sound_comes_again_and_stray_texts_do_not(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "to_read", lambda: TEXTS)
+    stage = {**CONFIG["stages"][1], **ONLY_WORDS, "steps": 6, "cycle": 2}
+    path = write(stages=[stage], data={"stray_share": 1.0})
+    items = made(path, TEXTS)
+    first, second, again = items[0], items[1], items[2]
+    assert torch.equal(first.mel, again.mel) and torch.equal(first.text.tokens, again.text.tokens)
+    assert (first.key, second.key, again.key) == (0, 1, 0) and not torch.equal(first.mel, second.mel)
+    strays = [items[i].text.stray.tokens for i in range(0, 6, 2)]
+    assert any(a.shape != strays[0].shape or not torch.equal(a, strays[0]) for a in strays[1:])
+    run.train(path, resume=False)
+    assert latest(path).step == 6
+
+
+def test_what_was_heard_is_remembered_as_it_was(write: Callable[..., Path]) -> None:
+    path = write(stages=[{**CONFIG["stages"][1], **ONLY_WORDS, "cycle": 1}])
+    config = configs.read(path)
+    whole = run.Run(config, Place(0, 1, torch.device("cpu")), resume=False)
+    batch = made(path)[0]
+    first, again = (whole.learner(batch, config.stages[0])["loss"].item() for _ in range(2))
+    fresh = whole.learner(replace(batch, key=None), config.stages[0])["loss"].item()
+    assert again == pytest.approx(first, rel=1e-3) and again == pytest.approx(fresh, rel=0.05)
 
 
 def test_a_brimful_window_ends_with_the_speech(write: Callable[..., Path]) -> None:
@@ -433,6 +463,8 @@ def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], t
             {"stages": [{"name": "x", "steps": 1, "warmup": 0, "frozen": ["head"], "losses": {"kl": 1}}]},
             "'head' is no part",
         ),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "cycle": 1, "losses": {"kl": 1}}]}, "its answers change"),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "speaker": "me", "losses": {"kl": 1}}]}, "student or parent"),
         ({"data": {"sources": [{"manifest": "/nowhere.jsonl"}]}}, "there is no file /nowhere.jsonl"),
         ({"data": {"min_seconds": 20.0, "dev_clips": 0}}, "no clips are left"),
     ],

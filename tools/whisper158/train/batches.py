@@ -19,7 +19,7 @@ from whisper158.data.audio import samples as read_samples
 from whisper158.data.augment import Settings, augment, noise
 from whisper158.data.manifest import Clip
 from whisper158.model.melbank import SAMPLE_RATE
-from whisper158.train.config import Config, Stage
+from whisper158.train.config import Config
 from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
 from whisper158.train.tokenizer import Tokenizer
 
@@ -61,10 +61,11 @@ class Stray:
 
 @dataclass
 class Batch:
-    """mel [batch, n_mels, 2 * frames]"""
+    """mel [batch, n_mels, 2 * frames]. key: the batch's name, if its sound comes again."""
 
     mel: Tensor
     text: Text | None = None
+    key: int | None = None
 
     def to(self, device: torch.device) -> "Batch":
         text = self.text
@@ -72,7 +73,7 @@ class Batch:
             tokens, labels, mask, mel = (x.to(device) for x in (text.tokens, text.labels, text.mask, text.mel))
             stray = text.stray.to(device) if text.stray else None
             text = Text(tokens, labels, mask, mel, text.keys, stray)
-        return Batch(self.mel.to(device), text)
+        return Batch(self.mel.to(device), text, self.key)
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,17 @@ class Batches(Dataset[Batch]):
         return self._config.steps * self._processes
 
     def __getitem__(self, index: int) -> Batch:
-        rng = np.random.default_rng([self._config.seed, index])
-        stage = self._stage(index // self._processes)
+        stage, within = self._config.stage_at(index // self._processes)
+        # Of a stage that goes in cycles, the batch has the number that it had in the first of them.
+        again = within // stage.cycle * stage.cycle * self._processes if stage.cycle else 0
+        rng = np.random.default_rng([self._config.seed, index - again])
         frames = stage.frames or self._data.frames
-        return self._spoken_batch(rng, frames) if stage.text else self._sound_batch(rng, frames, stage.crop_seconds)
-
-    def _stage(self, step: int) -> Stage:
-        for i, stage in enumerate(self._config.stages):
-            if step < self._config.first_step(i) + stage.steps:
-                return stage
-        raise IndexError(step)
+        if not stage.text:
+            return self._sound_batch(rng, frames, stage.crop_seconds)
+        batch = self._spoken_batch(rng, frames)
+        if batch.text is not None:
+            batch.text.stray = self._stray(np.random.default_rng([self._config.seed, index, 1]), len(batch.mel))
+        return replace(batch, key=index - again if stage.cycle else None)
 
     # ------------------------------------------------------------------------------------------------- without text
 
@@ -204,9 +206,7 @@ class Batches(Dataset[Batch]):
             f"{plan.clips[0].path}:{plan.timestamps}" if len(plan.clips) == 1 and not plan.brim else None
             for plan in plans
         ]
-        text = _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot)
-        text.stray = self._stray(rng, len(plans))
-        return Batch(torch.stack(heard), text)
+        return Batch(torch.stack(heard), _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot))
 
     def _stray(self, rng: np.random.Generator, count: int) -> Stray | None:
         rows = [row for row in range(count) if rng.random() < self._data.stray_share]

@@ -84,7 +84,9 @@ class Stage:
     "decoder", "embedding". Learning rates rise for `warmup` steps, stay, and fall to zero over the last `decay` steps.
     ramp: steps over which the latent weights give way to their codes. frames: as in Data; 0 for what that says.
     speaker: whose decoder says what the student's encoder heard, "student" or "parent"; an encoder that learns through
-    the parent's words learns what matters for words."""
+    the parent's words learns what matters for words.
+    cycle: after so many steps the batches come again, but for their stray texts. Only for stages whose encoder is
+    frozen: what it makes of a batch is computed once and kept in memory, 10 MB for a batch of tiny."""
 
     name: str
     steps: int
@@ -99,6 +101,7 @@ class Stage:
     crop_seconds: float = 10.0
     frames: int = 0
     speaker: str = "student"
+    cycle: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,13 @@ class Config:
     checkpoint_minutes: float = 3.0
     evaluate_steps: int = 200
 
-    def first_step(self, stage: int) -> int:
-        return sum(s.steps for s in self.stages[:stage])
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage in which step `step` of the run is taken, and its number within the stage."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage, step
+            step -= stage.steps
+        raise IndexError(step)
 
     @property
     def steps(self) -> int:
@@ -171,6 +179,8 @@ def _check_stage(stage: Stage, where: str) -> None:
         die(f"{where}.losses: only `encoder` is possible without text", "set text: true")
     if stage.speaker not in ("student", "parent"):
         die(f"{where}.speaker: is {stage.speaker!r}", "it can be student or parent")
+    if stage.cycle and (losses.encoder > 0 or not {"stem", "encoder"} <= set(stage.frozen)):
+        die(f"{where}.cycle: the encoder learns here, so its answers change", "freeze stem and encoder, or leave it out")
     for part in stage.frozen:
         if part not in ("stem", "encoder", "decoder", "embedding"):
             die(f"{where}.frozen: {part!r} is no part", "the parts are stem, encoder, decoder and embedding")

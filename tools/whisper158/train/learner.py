@@ -23,6 +23,7 @@ class Learner(nn.Module):
         self._parent = [parent.eval().requires_grad_(False)]
         self._between = [network.pair(student, parent)]
         self._said: dict[str, Tensor] = {}
+        self._heard: dict[int, tuple[Trace, Trace | None]] = {}
         self._remember = remember
 
     @property
@@ -35,13 +36,8 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Every loss of the stage by name, their weighted sum as `loss`, and measures that no one learns from."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" not in stage.frozen):
-            heard = self.student.encoder(batch.mel, apart=stage.apart)
+        heard, target = self._hear(batch, stage)
         result: dict[str, Tensor] = {}
-        target: Trace | None = None
-        if stage.losses.encoder > 0 or (batch.text is not None and batch.text.stray is not None):
-            with torch.no_grad():
-                target = self.parent.encoder(batch.mel)
         if target is not None and stage.losses.encoder > 0:
             by_block = losses.block_losses(heard, target)
             result |= {f"encoder.{i}": loss for i, loss in enumerate(by_block)}
@@ -53,6 +49,22 @@ class Learner(nn.Module):
                 _add(result, self._of_stray(batch.text.stray, heard, target, stage))
         result["loss"] = _weighted(result, stage.losses)
         return result
+
+    def _hear(self, batch: Batch, stage: Stage) -> tuple[Trace, Trace | None]:
+        """What the student's encoder makes of the batch, and the parent's where it is needed."""
+        if batch.key is not None and batch.key in self._heard:
+            return self._heard[batch.key]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" not in stage.frozen):
+            heard = self.student.encoder(batch.mel, apart=stage.apart)
+        target: Trace | None = None
+        strays = batch.text is not None and batch.text.stray is not None
+        if stage.losses.encoder > 0 or strays or batch.key is not None:
+            with torch.no_grad():
+                target = self.parent.encoder(batch.mel)
+        if batch.key is None:
+            return heard, target
+        self._heard[batch.key] = _out(heard), _out(target) if target else None
+        return self._heard[batch.key]
 
     def _of_text(self, text: Text, heard: Trace, stage: Stage) -> dict[str, Tensor]:
         decoder = self.pupil(stage).decoder
@@ -127,6 +139,11 @@ class Learner(nn.Module):
             if key is not None and len(self._said) < self._remember:
                 length = int(text.mask[i].nonzero().max()) + 1
                 self._said[key] = stages[:, at, :length].half().cpu()
+
+
+def _out(trace: Trace) -> Trace:
+    """Only what the decoder hears, in half the memory."""
+    return Trace([], trace.out.detach().bfloat16())
 
 
 def _of_decoder(said: Trace, target: Trace, mask: Tensor) -> dict[str, Tensor]:

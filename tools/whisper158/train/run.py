@@ -95,7 +95,7 @@ class Run:
         with _on_interrupt(self._stop), Progress(self.step, end, self.place.first) as progress:
             saved_at = time.monotonic()
             while self.step < end and not self._stopping():
-                stage, within = self._stage()
+                stage, within = self.config.stage_at(self.step)
                 measures = self.take(next(batches), stage, within)
                 self.step += 1
                 progress.show(self.step, stage.name, measures)
@@ -142,14 +142,6 @@ class Run:
             parallel = torch.nn.parallel.DistributedDataParallel(self.learner, find_unused_parameters=True)
             self._averaged = (stage.name, parallel)
         return self._averaged[1]
-
-    def _stage(self) -> tuple[Stage, int]:
-        """The stage of the next step, and how many steps of it have been taken."""
-        for i, stage in enumerate(self.config.stages):
-            first = self.config.first_step(i)
-            if self.step < first + stage.steps:
-                return stage, self.step - first
-        raise IndexError(self.step)
 
     def _is_last(self, stage: Stage, within: int) -> bool:
         return within + 1 == stage.steps

@@ -182,9 +182,10 @@ def test_in_a_cycle_the_sound_comes_again_and_stray_texts_do_not(
     path = write(stages=[stage], data={"stray_share": 1.0})
     items = made(path, TEXTS)
     first, second, again = items[0], items[1], items[2]
-    assert torch.equal(first.mel, again.mel) and torch.equal(first.text.tokens, again.text.tokens)
+    texts = [text for text in (items[i].text for i in range(0, 6, 2)) if text is not None]
+    assert torch.equal(first.mel, again.mel) and torch.equal(texts[0].tokens, texts[1].tokens)
     assert (first.key, second.key, again.key) == (0, 1, 0) and not torch.equal(first.mel, second.mel)
-    strays = [items[i].text.stray.tokens for i in range(0, 6, 2)]
+    strays = [text.stray.tokens for text in texts if text.stray is not None]
     assert any(a.shape != strays[0].shape or not torch.equal(a, strays[0]) for a in strays[1:])
     run.train(path, resume=False)
     assert latest(path).step == 6
@@ -464,7 +465,7 @@ def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], t
             "'head' is no part",
         ),
         ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "cycle": 1, "losses": {"kl": 1}}]}, "its answers change"),
-        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "speaker": "me", "losses": {"kl": 1}}]}, "student or parent"),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "speaker": "I", "losses": {"kl": 1}}]}, "student or parent"),
         ({"data": {"sources": [{"manifest": "/nowhere.jsonl"}]}}, "there is no file /nowhere.jsonl"),
         ({"data": {"min_seconds": 20.0, "dev_clips": 0}}, "no clips are left"),
     ],

@@ -180,7 +180,7 @@ def _check_stage(stage: Stage, where: str) -> None:
     if stage.speaker not in ("student", "parent"):
         die(f"{where}.speaker: is {stage.speaker!r}", "it can be student or parent")
     if stage.cycle and (losses.encoder > 0 or not {"stem", "encoder"} <= set(stage.frozen)):
-        die(f"{where}.cycle: the encoder learns here, so its answers change", "freeze stem and encoder, or leave it out")
+        die(f"{where}.cycle: the encoder learns here, so its answers change", "freeze stem and encoder, or drop it")
     for part in stage.frozen:
         if part not in ("stem", "encoder", "decoder", "embedding"):
             die(f"{where}.frozen: {part!r} is no part", "the parts are stem, encoder, decoder and embedding")

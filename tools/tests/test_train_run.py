@@ -465,7 +465,7 @@ def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], t
             "'head' is no part",
         ),
         ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "cycle": 1, "losses": {"kl": 1}}]}, "its answers change"),
-        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "speaker": "I", "losses": {"kl": 1}}]}, "student or parent"),
+        ({"stages": [{"name": "", "steps": 1, "warmup": 0, "speaker": "I", "losses": {"kl": 1}}]}, "student or parent"),
         ({"data": {"sources": [{"manifest": "/nowhere.jsonl"}]}}, "there is no file /nowhere.jsonl"),
         ({"data": {"min_seconds": 20.0, "dev_clips": 0}}, "no clips are left"),
     ],

@@ -18,7 +18,7 @@ from whisper158.data import split as splits
 from whisper158.errors import die
 from whisper158.evaluate.accuracy import evaluate
 from whisper158.evaluate.bench import bench as benchmark
-from whisper158.model import golden, models
+from whisper158.model import golden, models, shipped
 from whisper158.paths import GOLDEN
 from whisper158.train import start as training
 
@@ -231,6 +231,12 @@ def model_export(context: Context, run: str = "", out: str = "", name: str = "")
     print(training.export(run, out, name))
 
 
+@verb(name="install", positional=["file"], help={"file": "The .w158 file; needs no flag: model.install FILE"})
+def model_install(context: Context, file: str = "") -> None:
+    """Make a model the layer's own, compressed, under the name that its provenance gives it."""
+    print(shipped.install(file))
+
+
 @verb(
     name="evaluate",
     positional=["models"],
@@ -377,6 +383,7 @@ namespace = Collection(
         model_pack,
         model_train,
         model_export,
+        model_install,
         model_evaluate,
         model_golden,
         data=Collection(data_speak, data_index, data_label, data_split),

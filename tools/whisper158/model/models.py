@@ -11,6 +11,7 @@ from pathlib import Path
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
 from whisper158.errors import die
+from whisper158.model import shipped
 from whisper158.model.blob import Packing
 from whisper158.model.fetch import MODELS
 from whisper158.model.load import load
@@ -24,10 +25,12 @@ KEPT_DAYS = 14
 
 
 def ensure(model: str) -> Path:
-    """The .w158 file of `model`, a name (packed now if it never was) or a path (which must exist)."""
+    """The .w158 file of `model`: a path (which must exist), or a name of one that is shipped or is packed now."""
     path = Path(model)
     if path.suffix == ".w158" or "/" in model:
         return path if path.is_file() else die(f"there is no model file {model}")
+    if model in shipped.names():
+        return shipped.ensure(model)
     checkpoint, format = split(model)
     return packed(checkpoint, FORMATS[format])
 
@@ -95,6 +98,8 @@ def pack_to(model: str, format: str, out: str) -> Path:
 
 def show() -> None:
     """Prints the names of all models that need no path."""
+    for name in shipped.names():
+        print(f"{name:16} comes with the project{' (default)' if name == DEFAULT else ''}")
     for checkpoint, model in MODELS.items():
         for format in FORMATS:
             name = f"{checkpoint}-{format}"

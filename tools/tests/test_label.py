@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from whisper158 import needs
 from whisper158.build import runtime
@@ -47,21 +45,6 @@ SURE = Segment(0, 5, "", (), -0.2, 0.1, "en", False)
 )
 def test_texts_that_nobody_said(text: str, seconds: float, segment: Segment, reason: str | None) -> None:
     assert label.fault(text, seconds, [SURE, segment]) == reason
-
-
-@given(st.lists(st.sampled_from("abcdefghijkl"), max_size=12), st.lists(st.sampled_from("xyz"), min_size=2, max_size=6))
-def test_loops_are_found_wherever_they_are(before: list[str], run: list[str]) -> None:
-    assert label.loops([*before, *run * 8, "end"])
-
-
-@given(st.lists(st.sampled_from(["very", "much", "so", "it", "is"]), max_size=40))
-def test_a_loop_is_what_a_slow_search_finds(words: list[str]) -> None:
-    def repeats(length: int, start: int, times: int) -> bool:
-        run = words[start : start + length]
-        return len(run) == length and words[start : start + times * length] == run * times
-
-    slow = any(repeats(length, start, 4 if length > 1 else 8) for length in range(1, 7) for start in range(len(words)))
-    assert label.loops(words) == slow
 
 
 class Teacher:

@@ -23,21 +23,18 @@ from whisper158.data.audio import samples
 from whisper158.data.manifest import Appender, Clip, read
 from whisper158.data.texts import normal
 from whisper158.errors import die
+from whisper158.evaluate.accuracy import signs
 from whisper158.evaluate.engine import Engine, Segment
 from whisper158.model import models
 
 REJECTED = "rejected.jsonl"
 
-# Nobody speaks faster than this, and a clip in which so little is said is mostly something else.
-WORDS_PER_SECOND = (0.25, 4.5)
-FEW_WORDS = 5
+# A clip in which fewer are said is mostly something else.
+WORDS_PER_SECOND = 0.25
 
 # Text that zlib shortens to less than 1 / 2.4 repeats itself: Whisper's own threshold, as is that of the probability.
 COMPRESSION = 2.4
 LOG_PROBABILITY = -1.0
-
-# A run of up to 6 words that comes so often in a row is a loop.
-LONGEST_RUN, REPEATED = 6, 4
 
 # Clips that are heard at a time
 TOGETHER = {"runtime": 1, "pytorch": 16}
@@ -123,30 +120,19 @@ LISTENERS: Mapping[str, Callable[[str], AbstractContextManager[Listener]]] = Map
 def fault(text: str, seconds: float, segments: Sequence[Segment]) -> str | None:
     """Why `text` cannot be what is said in `seconds` of sound; None if it can."""
     words = normal(text).split()
-    slow, fast = WORDS_PER_SECOND
     if not words:
         return "nothing heard"
-    if any(segment.repetition for segment in segments) or loops(words):
+    if any(segment.repetition for segment in segments) or signs.loops(text):
         return "it repeats itself"
     if len(text) / len(zlib.compress(text.encode())) > COMPRESSION:
         return "it compresses too well"
-    if len(words) > math.ceil(fast * seconds) + FEW_WORDS:
+    if signs.runs_away(text, seconds):
         return "too many words for its length"
-    if len(words) < math.floor(slow * seconds) - 1:
+    if len(words) < math.floor(WORDS_PER_SECOND * seconds) - 1:
         return "too few words for its length"
     if any(segment.avg_logprob < LOG_PROBABILITY for segment in segments):
         return "the model is not sure"
     return None
-
-
-def loops(words: Sequence[str]) -> bool:
-    """Whether some run of words follows itself again and again; one word may do so more often than several."""
-    for length in range(1, LONGEST_RUN + 1):
-        span = length * (REPEATED if length > 1 else 2 * REPEATED)
-        for start in range(len(words) - span + 1):
-            if all(words[i] == words[i + length] for i in range(start, start + span - length)):
-                return True
-    return False
 
 
 def _ids(rejected: Path) -> set[str]:

@@ -26,13 +26,13 @@ void judge_reset(Judge *judge, uint32_t rate) {
 const char *judge_sentence(SourceState state) {
     switch (state) {
     case SOURCE_SILENT:
-        return "the microphone delivers nothing but zeros; is it muted, or is nothing plugged in?";
+        return "the input is nothing but zeros; is the microphone muted, or nothing plugged into it?";
     case SOURCE_CLIPPED:
-        return "the microphone is too loud and clips; turn its gain down or move away from it";
+        return "the input is clipped; turn the microphone's gain down, or move away from it";
     case SOURCE_QUIET:
-        return "the microphone is far too quiet to hear speech in it; turn its gain up";
+        return "the input is far too quiet to hear speech in it; turn the microphone's gain up";
     default:
-        return "the microphone's level is fine again";
+        return "the input's level is fine again";
     }
 }
 

@@ -45,10 +45,13 @@ typedef struct SourceListener {
     /* The last call: a file or pipe has ended (0), or the input cannot be read (a negative errno, and why). A microphone
      * never ends. */
     void (*ended)(void *user, int error, const char *sentence);
+    /* Something that is to be logged, and takes nothing from the audio: what is recorded of it. May be NULL. */
+    void (*warning)(void *user, const char *sentence);
     void *user;
 } SourceListener;
 
 #define SOURCE_RECORD_BYTES ((uint64_t)256 << 20)
+#define SOURCE_MIN_RECORD_BYTES ((uint64_t)1 << 20)
 
 /* All strings are copied. */
 typedef struct SourceOptions {
@@ -57,7 +60,7 @@ typedef struct SourceOptions {
     bool input_raw;         /* it has no header: 16 kHz, mono, 16 bits, little-endian */
     bool real_time;         /* pass it on as fast as it was spoken, and not as fast as the listener takes it */
     const char *record_dir; /* keep what was heard there, in WAV files; NULL: do not */
-    uint64_t record_bytes;  /* that are no larger than this together; 0: SOURCE_RECORD_BYTES */
+    uint64_t record_bytes;  /* that are no larger than this together; 0: SOURCE_RECORD_BYTES; SOURCE_MIN_RECORD_BYTES */
     const struct AlsaDriver *driver; /* alsa.h; NULL: the system's sound cards */
 } SourceOptions;
 

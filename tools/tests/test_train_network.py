@@ -199,6 +199,20 @@ def test_apart_no_gradient_passes_from_block_to_block(seed: int, frames: int, li
     assert model.encoder.blocks[0].mlp[0].weight.grad is not None
 
 
+def test_recomputed_gradients_are_the_same() -> None:
+    mel = torch.randn(2, 80, 40, generator=torch.Generator().manual_seed(6))
+    tokens = torch.tensor([[3, 1, 4], [1, 5, 9]])
+    gradients = []
+    for recompute in (False, True):
+        model = network.original(golden())
+        network.quantise(model, network.Quantisation(head="float"))
+        model.encoder.recompute = model.decoder.recompute = recompute
+        model.decoder(tokens, model.encoder(mel).out).out.square().sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    plain, again = gradients
+    assert plain.keys() == again.keys() and all(torch.equal(plain[name], again[name]) for name in plain)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_with_gradients_is_attention_without(causal: bool) -> None:
     random = torch.Generator().manual_seed(3)

@@ -107,7 +107,8 @@ class Stage:
 @dataclass(frozen=True)
 class Config:
     """model: the parent, as load() takes it. out: where checkpoints and logs go. fuse: whether what stands between the
-    products is compiled, for which there must be a C++ compiler."""
+    products is compiled, for which there must be a C++ compiler. recompute: whether activations within blocks are
+    computed again for the gradients (gradient checkpoints): a third more time, a fraction of the memory."""
 
     model: str
     out: str
@@ -117,6 +118,7 @@ class Config:
     seed: int = 158
     precision: str = "bf16"
     fuse: bool = False
+    recompute: bool = False
     betas: tuple[float, ...] = (0.9, 0.95)
     weight_decay: float = 0.0
     clip_norm: float = 1.0

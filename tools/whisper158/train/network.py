@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint as recomputed
 
 from whisper158.model.checkpoint import Checkpoint, Dims
 from whisper158.model.ternary import project, quantise_i4
@@ -153,15 +154,20 @@ class Trace:
 
 
 class Side(nn.Module):
-    """The blocks of the encoder or decoder. With `apart`, no gradient passes from a block to the one before."""
+    """The blocks of the encoder or decoder. With `apart`, no gradient passes from a block to the one before. With
+    `recompute`, what happens within a block is computed again for the gradients instead of being kept for them."""
 
     blocks: nn.ModuleList
+    recompute = False
 
     def run(self, x: Tensor, heard: Sequence[Heard | None], apart: bool) -> list[Tensor]:
         stages = [x]
         for block, keys_and_values in zip(self.blocks, heard, strict=True):
             entering = stages[-1].detach() if apart else stages[-1]
-            stages.append(block(entering, keys_and_values))
+            if self.recompute and torch.is_grad_enabled():
+                stages.append(recomputed(block, entering, keys_and_values, use_reentrant=False))
+            else:
+                stages.append(block(entering, keys_and_values))
         return stages
 
 

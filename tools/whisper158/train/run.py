@@ -66,6 +66,7 @@ class Run:
         self.student = student.to(place.device)
         if config.fuse:
             network.fuse(self.student)
+        self.student.encoder.recompute = self.student.decoder.recompute = config.recompute
         self.optimiser = optimiser(self.student, config)
         if saved and saved.optimiser:
             self.optimiser.load_state_dict(saved.optimiser)

@@ -41,8 +41,9 @@ void progress_update(Progress *progress, uint64_t done, uint64_t total) {
     const unsigned percent = total ? (unsigned)(100 * done / total) : 100;
     void (*const say)(const char *, ...) = progress->terminal ? report_transient : report;
 
-    if (!progress->shown || (!progress->terminal && tenths <= progress->tenths))
+    if (!progress->shown || done == progress->done || (!progress->terminal && tenths <= progress->tenths))
         return;
+    progress->done = done;
     progress->tenths = tenths;
     say("%3u %% (%s of %s, %.1fx real time) %s", percent, clock_of(done).text, clock_of(total).text, speed,
         progress->file);

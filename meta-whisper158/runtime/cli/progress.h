@@ -14,6 +14,7 @@ typedef struct Progress {
     bool shown;
     bool terminal;
     unsigned tenths; /* of the file, that have been told */
+    uint64_t done;   /* samples, at the last update */
     double started;  /* seconds of the monotonic clock */
 } Progress;
 

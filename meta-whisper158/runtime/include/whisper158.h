@@ -245,7 +245,8 @@ typedef struct whisper158_options {
     bool condition_on_previous; /* give the decoder the text of the window before as a prompt */
     float no_speech_threshold;  /* a window is passed over when the model's no-speech probability is above this ... */
     float logprob_threshold;    /* ... and its mean log probability is not above this */
-    int (*progress)(void *user, uint64_t done, uint64_t total); /* samples; non-zero stops with -ECANCELED; may be NULL */
+    int (*progress)(void *user, uint64_t done, uint64_t total); /* samples; after each window, and between the tokens of
+                                                                   one; non-zero stops with -ECANCELED; may be NULL */
     void *user;                                                 /* handed to both callbacks */
 } whisper158_options;
 

@@ -221,8 +221,15 @@ static int overflowed(const Transcription *t) {
     return w158_fail(t->error, -EDOM, "the decoder's numbers overflowed: the model's weights cannot be right");
 }
 
+static int report_progress(const Transcription *t, size_t column) {
+    if (t->options->progress &&
+        t->options->progress(t->options->user, smaller(column * HOP, t->count), t->count) != 0)
+        return w158_fail(t->error, -ECANCELED, "stopped by the caller");
+    return 0;
+}
+
 /* Samples until the end of text, the limit, or a repetition. */
-static int decode_window(Transcription *t, size_t columns, Said *said) {
+static int decode_window(Transcription *t, size_t column, size_t columns, Said *said) {
     const whisper158_model *model = t->c->model;
     const Decoding *d = model->decoding;
     size_t limit = TOKENS_PER_WINDOW + TOKENS_PER_SECOND * columns / WHISPER158_COLUMNS_PER_SECOND, start_at;
@@ -242,7 +249,10 @@ static int decode_window(Transcription *t, size_t columns, Said *said) {
         uint32_t token;
         double logprob;
         size_t once;
+        int r = report_progress(t, column);
 
+        if (r < 0)
+            return r;
         if (sample_greedy(model, t->timestamps, said->tokens.at, said->tokens.n, t->c->logits, &token, &logprob) < 0)
             return overflowed(t);
         sum += logprob;
@@ -365,7 +375,7 @@ static int transcribe_window(Transcription *t, size_t column, size_t *advance) {
     since = start(t);
     if (!t->language_known)
         detect_language(t);
-    r = decode_window(t, columns, &said);
+    r = decode_window(t, column, columns, &said);
     stop(t, since, &t->c->timings.decode, &t->c->timings.decode_cpu);
     if (r < 0)
         return r;
@@ -406,13 +416,6 @@ static int check(const Transcription *t) {
     if (t->options->task == WHISPER158_TRANSLATE && info->n_languages == 0)
         return w158_fail(t->error, -EINVAL, "an English-only model cannot translate");
     return context_check_samples(t->samples, t->count, t->error);
-}
-
-static int report_progress(const Transcription *t, size_t column) {
-    if (t->options->progress &&
-        t->options->progress(t->options->user, smaller(column * HOP, t->count), t->count) != 0)
-        return w158_fail(t->error, -ECANCELED, "stopped by the caller");
-    return 0;
 }
 
 int whisper158_transcribe(whisper158_context *context, const float *samples, size_t count,

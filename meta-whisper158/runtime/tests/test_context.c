@@ -138,9 +138,11 @@ static void check_short_contexts(void) {
 
 typedef struct Text {
     uint64_t hash; /* of all tokens and times */
-    size_t segments, windows;
+    size_t segments, windows, calls; /* calls of progress */
+    uint64_t done;
     double end;
     int stop_after;
+    size_t stop_at_call;
 } Text;
 
 static int collect(void *user, const whisper158_segment *segment) {
@@ -157,10 +159,15 @@ static int collect(void *user, const whisper158_segment *segment) {
     return text->stop_after > 0 && (int)text->segments == text->stop_after;
 }
 
-static int count_window(void *user, uint64_t done, uint64_t total) {
-    assert(done <= total && total == SAMPLES);
-    ((Text *)user)->windows++;
-    return 0;
+/* Within a window `done` stays what it is. */
+static int count_progress(void *user, uint64_t done, uint64_t total) {
+    Text *text = user;
+
+    assert(done <= total && total == SAMPLES && done >= text->done);
+    text->windows += done > text->done;
+    text->done = done;
+    text->calls++;
+    return text->stop_at_call > 0 && text->calls == text->stop_at_call;
 }
 
 static Text transcribe(whisper158_context *context, whisper158_timestamps timestamps, uint32_t frames, bool condition) {
@@ -172,7 +179,7 @@ static Text transcribe(whisper158_context *context, whisper158_timestamps timest
     options.audio_context = frames;
     options.condition_on_previous = condition;
     options.logprob_threshold = -1e9f; /* random weights are sure of nothing; let them speak */
-    options.progress = count_window;
+    options.progress = count_progress;
     options.user = &text;
     assert(whisper158_transcribe(context, samples, SAMPLES, &options, collect, &text, &error) == 0);
     return text;
@@ -189,7 +196,7 @@ static void check_transcriptions(void) {
                 Text b = transcribe(two, (whisper158_timestamps)timestamps, frames, condition);
                 whisper158_timings timings;
 
-                assert(a.windows >= 3);
+                assert(a.windows >= 3 && a.calls > 2 * a.windows);
                 assert(a.hash == b.hash && a.segments == b.segments && a.windows == b.windows);
                 whisper158_context_get_timings(one, &timings);
                 assert(timings.windows == a.windows && timings.tokens > timings.windows && timings.encode > 0);
@@ -239,7 +246,7 @@ static void check_misuse(void) {
     const char *bytes;
     whisper158_section section;
     whisper158_error e;
-    Text text = {.stop_after = 1};
+    Text text = {.stop_after = 1}, stopped = {.stop_at_call = 2};
 
     expect(whisper158_model_open(&other, "/nonexistent.w158", &e), -ENOENT, &e, "/nonexistent.w158");
     expect(whisper158_model_open(&other, NULL, &e), -EINVAL, &e, "path");
@@ -283,6 +290,10 @@ static void check_misuse(void) {
     options.language = NULL;
     options.logprob_threshold = -1e9f;
     expect(whisper158_transcribe(context, samples, SAMPLES, &options, collect, &text, &e), -ECANCELED, &e, "caller");
+    options.progress = count_progress;
+    options.user = &stopped;
+    expect(whisper158_transcribe(context, samples, SAMPLES, &options, NULL, NULL, &e), -ECANCELED, &e, "caller");
+    assert(stopped.calls == 2 && stopped.windows == 0); /* amid the first window */
     assert(text.segments == 1);
     whisper158_context_free(context);
 }

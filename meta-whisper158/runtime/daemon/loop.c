@@ -186,6 +186,7 @@ int loop_run(Loop *loop) {
             watch->ready(watch, event.events);
         }
     }
+    loop->quit = false;
     return loop->status;
 }
 

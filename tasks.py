@@ -190,11 +190,12 @@ def model_list(context: Context) -> None:
         "model": "A name such as tiny.en-q8; with --format, a checkpoint: its name, folder or file",
         "format": "Weight format",
         "out": "The file to write (default: NAME-FORMAT.w158 here)",
+        "vad": "Add what hears where somebody speaks, which the daemon needs (1 MB)",
     },
 )
-def model_pack(context: Context, model: str = "", format: str = "", out: str = "") -> None:
+def model_pack(context: Context, model: str = "", format: str = "", out: str = "", vad: bool = True) -> None:
     """Pack a checkpoint into a .w158 file."""
-    print(models.pack_to(model, format, out))
+    print(models.pack_to(model, format, out, vad))
 
 
 @verb(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from whisper158.errors import UserError
-from whisper158.model import models
+from whisper158.model import models, silero
 
 
 class Packer:
@@ -13,13 +13,15 @@ class Packer:
 
     def __init__(self) -> None:
         self.packed: list[str] = []
+        self.detectors: list[str | None] = []
         self.broken = False
 
     def load(self, name: str) -> str:
         return name
 
-    def pack(self, checkpoint: str, form: object, out: Path) -> None:
+    def pack(self, checkpoint: str, form: object, out: Path, detector: str | None) -> None:
         self.packed.append(checkpoint)
+        self.detectors.append(detector)
         out.write_bytes(b"half")
         if self.broken:
             raise UserError("no room")
@@ -32,6 +34,7 @@ def packer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Packer:
     monkeypatch.setenv("WHISPER158_CACHE", str(tmp_path))
     monkeypatch.setattr(models, "load", packer.load)
     monkeypatch.setattr(models, "pack", packer.pack)
+    monkeypatch.setattr(silero, "load", lambda: "detector")
     return packer
 
 
@@ -96,3 +99,11 @@ def test_a_checkpoint_is_packed_to_a_file(packer: Packer, tmp_path: Path, monkey
     assert models.pack_to("tiny.en-q8", "", str(out)) == out
     assert models.pack_to("some/folder", "q8", str(out)) == out
     assert packer.packed == ["tiny.en", "some/folder"]
+
+
+def test_models_can_listen_unless_they_are_made_up(packer: Packer, tmp_path: Path) -> None:
+    models.ensure("tiny.en-q8")
+    models.ensure("random-tiny-q8")
+    models.pack_to("tiny.en-q8", "", str(tmp_path / "a.w158"))
+    models.pack_to("tiny.en-q8", "", str(tmp_path / "b.w158"), vad=False)
+    assert packer.detectors == ["detector", None, "detector", None]

@@ -104,7 +104,7 @@ static void print_formats(const Summary *summary) {
 
 static void print_parts(const Summary *summary) {
     static const char *const names[N_PARTS] = {
-        "encoder", "decoder", "embedding, head", "vocabulary, filters", "other",
+        "encoder", "decoder", "embedding, head", "vocabulary, filters", "detector of speech", "other",
     };
 
     for (Part part = 0; part < N_PARTS; part++)

@@ -56,7 +56,7 @@ static struct json_object *linear_array(const Summary *summary) {
 }
 
 static struct json_object *parts_object(const Summary *summary) {
-    static const char *const keys[N_PARTS] = {"encoder", "decoder", "embedding", "vocabulary", "other"};
+    static const char *const keys[N_PARTS] = {"encoder", "decoder", "embedding", "vocabulary", "detector", "other"};
     struct json_object *const object = json_object_new_object();
 
     for (Part part = 0; object && part < N_PARTS; part++)

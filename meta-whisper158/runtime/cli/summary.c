@@ -23,6 +23,8 @@ static Part part_of(const char *name) {
         return PART_DECODER;
     if (starts_with(name, "vocab.") || starts_with(name, "mel."))
         return PART_VOCABULARY;
+    if (starts_with(name, "vad."))
+        return PART_DETECTOR;
     return PART_OTHER;
 }
 

@@ -25,7 +25,7 @@ typedef struct LinearFormat {
 
 #define WHOLE_ROW UINT32_MAX
 
-typedef enum Part { PART_ENCODER, PART_DECODER, PART_HEAD, PART_VOCABULARY, PART_OTHER, N_PARTS } Part;
+typedef enum Part { PART_ENCODER, PART_DECODER, PART_HEAD, PART_VOCABULARY, PART_DETECTOR, PART_OTHER, N_PARTS } Part;
 
 typedef struct Summary {
     whisper158_model_info info;

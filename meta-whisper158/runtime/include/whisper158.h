@@ -296,6 +296,30 @@ typedef struct whisper158_timings {
 
 WHISPER158_API void whisper158_context_get_timings(const whisper158_context *context, whisper158_timings *out);
 
+/* ------------------------------------------------------------------------------------------ detection of speech */
+/*
+ * Tells speech from silence, noise and music, 32 ms at a time, with what is said before in mind; for whoever listens to
+ * a microphone. It costs about a hundredth of what transcribing the same audio does. Blobs need not have it.
+ */
+typedef struct whisper158_vad whisper158_vad;
+
+#define WHISPER158_VAD_FRAME 512 /* samples */
+
+/* One audio stream's detector; the model must outlive it. -ENOENT when the blob has none. */
+WHISPER158_API int whisper158_vad_new(whisper158_vad **out, const whisper158_model *model, whisper158_error *error);
+
+/* NULL is allowed. Returns NULL. */
+WHISPER158_API whisper158_vad *whisper158_vad_free(whisper158_vad *vad);
+
+/* Forgets what was heard: for audio that does not continue the audio before. */
+WHISPER158_API void whisper158_vad_reset(whisper158_vad *vad);
+
+/*
+ * The probability, 0 to 1, that there is speech in the WHISPER158_VAD_FRAME samples that follow those of the call
+ * before. Samples that are not numbers, or beyond WHISPER158_MAX_SAMPLE, are heard as zeros.
+ */
+WHISPER158_API float whisper158_vad_run(whisper158_vad *vad, const float *samples);
+
 /* --------------------------------------------------------------------------------------------------------- stages */
 /*
  * The steps that whisper158_transcribe is made of, for tests, evaluation and other ways of decoding.

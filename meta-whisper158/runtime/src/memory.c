@@ -31,7 +31,7 @@ static void add(whisper158_memory *m, whisper158_memory_part part) {
         m->parts[m->n_parts++] = part;
 }
 
-/* All of the file belongs to some part; header, table and padding to the one that is always needed. */
+/* What a context needs of the file belongs to some part; header, table and padding to the one that is always needed. */
 static void add_blob(const Count *c, uint32_t frames) {
     const whisper158_model *model = c->context->model;
     const Blob *blob = &model->blob;
@@ -40,7 +40,8 @@ static void add_blob(const Count *c, uint32_t frames) {
     for (uint32_t i = 0; i < blob->n_sections; i++) {
         const ModelPart *part = model_part_of(&blob->sections[i]);
 
-        add(c->out, (whisper158_memory_part){part->name, true, part->first, part->last, blob->sections[i].size});
+        if (part->first <= part->last)
+            add(c->out, (whisper158_memory_part){part->name, true, part->first, part->last, blob->sections[i].size});
         rest -= blob->sections[i].size;
     }
     unheard = (uint64_t)(model->info.n_audio_ctx - frames) * model->info.n_audio_state * sizeof(uint16_t);

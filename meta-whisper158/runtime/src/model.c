@@ -21,7 +21,7 @@ typedef struct Binder {
     const Blob *blob;
     const whisper158_model_info *info;
     whisper158_error *error;
-    uint32_t used; /* sections that were asked for */
+    uint32_t used; /* sections that were asked for, but for optional ones */
     int result;
 } Binder;
 
@@ -33,7 +33,7 @@ static const BlobSection *find(Binder *b, const char *name) {
     if (!s)
         b->result = w158_fail(b->error, -EBADMSG, "the blob lacks the section %s; make it again", name);
     else
-        b->used++;
+        b->used += !s->optional;
     return s;
 }
 
@@ -208,6 +208,29 @@ static void bind_decoder(Binder *b, whisper158_model *m) {
     m->decoder_norm = bind_norm(b, "decoder.ln");
 }
 
+/* All of it or nothing. */
+static void bind_vad(Binder *b, VadWeights *vad) {
+    const uint32_t matrix[2] = {VAD_STATE, 4 * VAD_STATE};
+    char name[64];
+    bool any = false;
+
+    for (uint32_t i = 0; i < b->blob->n_sections; i++)
+        any = any || strncmp(b->blob->sections[i].name, "vad.", 4) == 0;
+    if (!any)
+        return;
+    for (uint32_t i = 0; i < VAD_CONVS; i++) {
+        const uint32_t shape[3] = {VAD_TAPS, vad_convs[i].inputs, vad_convs[i].outputs};
+
+        vad->conv[i].weight = plain(b, BLOB_F32, 3, shape, print_name(name, "vad.conv%u.weight", i + 1));
+        vad->conv[i].bias = vector(b, shape[2], print_name(name, "vad.conv%u", i + 1), ".bias");
+    }
+    vad->lstm_input = plain(b, BLOB_F32, 2, matrix, "vad.lstm.input.weight");
+    vad->lstm_hidden = plain(b, BLOB_F32, 2, matrix, "vad.lstm.hidden.weight");
+    vad->lstm_bias = vector(b, 4 * VAD_STATE, "vad.lstm", ".bias");
+    vad->out_weight = vector(b, VAD_STATE, "vad.out", ".weight");
+    vad->out_bias = vector(b, 1, "vad.out", ".bias");
+}
+
 /* ------------------------------------------------------------------------------------- dimensions and vocabulary */
 
 static bool in_range(Binder *b, const char *field, uint32_t value, uint32_t low, uint32_t high) {
@@ -359,7 +382,7 @@ static void bind_provenance(Binder *b, whisper158_model *m) {
 
 /* A section that nobody asked for has a meaning that this program does not know, unless it says that it may be ignored. */
 static void refuse_unknown(Binder *b) {
-    static const char *const roots[] = {"config", "decoding", "vocab.", "mel.", "provenance", "encoder.", "decoder."};
+    static const char *const roots[] = {"config", "decoding", "vocab.", "mel.", "provenance", "encoder.", "decoder.", "vad."};
     uint32_t required = 0;
 
     for (uint32_t i = 0; i < b->blob->n_sections; i++)
@@ -403,6 +426,7 @@ int model_from_blob(whisper158_model **out, Blob *blob, whisper158_error *error)
         bind_provenance(&b, m);
         bind_encoder(&b, m);
         bind_decoder(&b, m);
+        bind_vad(&b, &m->vad);
         refuse_unknown(&b);
     }
     if (b.result < 0) {
@@ -426,10 +450,14 @@ const ModelPart *model_part_of(const BlobSection *section) {
     static const ModelPart cross = {"keys and values of the audio", WHISPER158_PHASE_CROSS, WHISPER158_PHASE_CROSS};
     static const ModelPart embedding = {"embedding, head", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT};
     static const ModelPart decoder = {"decoder", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_TEXT};
+    /* Needed in no phase: whoever has a detector reads it besides, and gets given-up pages back from the cache of files. */
+    static const ModelPart vad = {"detector of speech", WHISPER158_PHASE_TEXT, WHISPER158_PHASE_MEL};
     static const ModelPart rest = {"vocabulary, filters, other", WHISPER158_PHASE_MEL, WHISPER158_PHASE_TEXT};
 
     if (starts_with(section->name, "encoder."))
         return &encoder;
+    if (starts_with(section->name, "vad."))
+        return &vad;
     if (strstr(section->name, ".cross_attn.key.") || strstr(section->name, ".cross_attn.value."))
         return &cross;
     if (starts_with(section->name, "decoder.token_embedding."))

@@ -5,6 +5,7 @@
 
 #include "blob.h"
 #include "kernels/kernels.h"
+#include "vad.h"
 #include "whisper158.h"
 
 #define MAX_TEXT_CTX 448u /* n_text_ctx at most */
@@ -77,12 +78,14 @@ struct whisper158_model {
     const uint16_t *decoder_positions; /* f16 [n_text_ctx][d] */
     DecoderBlock *decoder;             /* [n_text_layer], owned */
     Norm decoder_norm;
+
+    VadWeights vad;
 };
 
 /* Of a section of weights; MATRIX_FORMATS for a dtype that weights cannot have. */
 MatrixFormat model_matrix_format(BlobDtype dtype, BlobPacking packing);
 
-/* Sections that are needed in the same phases. */
+/* Sections that are needed in the same phases; in none where first is behind last. */
 typedef struct ModelPart {
     const char *name; /* static storage */
     whisper158_phase first, last;

@@ -20,6 +20,7 @@ from whisper158.errors import die
 Floats = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16000
+VAD_FRAME = 512
 
 
 class _Error(c.Structure):
@@ -191,6 +192,40 @@ class Engine:
     def _call(self, name: str, *arguments: Any) -> None:
         if getattr(self._library, f"whisper158_{name}")(*arguments) < 0:
             die(self._error.text.decode(errors="replace"))
+
+
+class Detector:
+    """The detector of speech in the blob `model`, through the library at `library`. Raises UserError."""
+
+    def __init__(self, library: Path, model: Path) -> None:
+        self._model, self._vad, error = c.c_void_p(), c.c_void_p(), _Error()
+        self._library = c.CDLL(str(library))
+        self._library.whisper158_vad_run.restype = c.c_float
+        for name in ("model_close", "vad_free"):
+            getattr(self._library, f"whisper158_{name}").restype = c.c_void_p
+        if self._library.whisper158_model_open(c.byref(self._model), str(model).encode(), c.byref(error)) < 0:
+            die(error.text.decode(errors="replace"))
+        if self._library.whisper158_vad_new(c.byref(self._vad), self._model, c.byref(error)) < 0:
+            self.close()
+            die(f"{model}: {error.text.decode(errors='replace')}")
+
+    def close(self) -> None:
+        self._library.whisper158_vad_free(self._vad)
+        self._library.whisper158_model_close(self._model)
+        self._vad, self._model = c.c_void_p(), c.c_void_p()
+
+    def __enter__(self) -> "Detector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __call__(self, samples: Floats) -> Floats:
+        """The probability of speech in each whole frame, from a fresh start."""
+        self._library.whisper158_vad_reset(self._vad)
+        frames = np.ascontiguousarray(samples[: len(samples) // VAD_FRAME * VAD_FRAME], np.float32)
+        run = self._library.whisper158_vad_run
+        return np.array([run(self._vad, _pointer(frame)) for frame in frames.reshape(-1, VAD_FRAME)], np.float32)
 
 
 def _pointer(array: npt.NDArray[Any]) -> c.c_void_p:

@@ -11,7 +11,11 @@ from pathlib import Path
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
 from whisper158.errors import die
+<<<<<<< HEAD
 from whisper158.model import shipped
+=======
+from whisper158.model import random, silero
+>>>>>>> 3a644be (The detector of speech: Silero's network in the blob and in the library; the daemon's hearing cuts what it hears into utterances)
 from whisper158.model.blob import Packing
 from whisper158.model.fetch import MODELS
 from whisper158.model.load import load
@@ -41,8 +45,9 @@ def packed(checkpoint: str, form: Format) -> Path:
 
     def fill(folder: Path) -> None:
         loaded = load(checkpoint)  # shows its own progress where it has to download
+        detector = None if checkpoint in random.NAMES else silero.load()  # made-up models take no download
         with step(f"Packing {model}"):
-            pack(loaded, form, folder / f"{model}.w158")
+            pack(loaded, form, folder / f"{model}.w158", detector=detector)
 
     entry = make_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill)
     entry.touch()
@@ -84,15 +89,16 @@ def drop_old(current: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def pack_to(model: str, format: str, out: str) -> Path:
+def pack_to(model: str, format: str, out: str, vad: bool = True) -> Path:
     """Packs `model` to the file `out`: a name, or where `format` is given, whatever load() takes."""
     checkpoint, form = (model, format) if format else split(model)
     if form not in FORMATS:
         die(f"there is no format {form!r}", f"the formats are {', '.join(FORMATS)}")
     loaded = load(checkpoint)
     path = Path(out or f"{loaded.name}-{form}.w158")
+    detector = silero.load() if vad else None
     with step(f"Packing {path}"):
-        pack(loaded, FORMATS[form], path)
+        pack(loaded, FORMATS[form], path, detector=detector)
     return path
 
 

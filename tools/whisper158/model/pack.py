@@ -18,6 +18,7 @@ from whisper158.model import blob
 from whisper158.model.blob import Dtype, Packing, Section
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.melbank import mel_filters
+from whisper158.model.silero import Detector
 from whisper158.model.ternary import Quantised, project, quantise_i4, quantise_i8
 from whisper158.model.ternary import pack as pack_codes
 from whisper158.model.tokens import SpecialTokens, space_token, special_tokens, suppressed_tokens
@@ -118,11 +119,13 @@ def pack(
     out: Path,
     min_audio_ctx: int | None = None,
     provenance: Mapping[str, str] | None = None,
+    detector: Detector | None = None,
 ) -> None:
     """Write `checkpoint` to `out` in the given format, one tensor at a time. Raises UserError, and then writes nothing.
 
     min_audio_ctx is the shortest encoder context that the model was validated for; without it, the full one, as is
     right for checkpoints that were trained on full windows only. `provenance` adds to what the checkpoint itself says.
+    A blob with a `detector` of speech can listen to a microphone.
     """
     dims = checkpoint.dims
     recipe = Recipe(
@@ -137,10 +140,11 @@ def pack(
             "source_sha256": checkpoint.sha256,
             "licence": checkpoint.licence,
             "tool": f"whisper158 {version('whisper158')}",
+            **(detector.provenance if detector else {}),
             **(provenance or {}),
         },
     )
-    write_parts(out, parts(checkpoint, recipe))
+    write_parts(out, [*parts(checkpoint, recipe), *(_detector(detector) if detector else ())])
 
 
 def write_parts(out: Path, all_parts: Sequence[Part]) -> None:
@@ -168,6 +172,12 @@ def _constants(checkpoint: Checkpoint, recipe: Recipe) -> Iterator[Part]:
     yield _plain("vocab.bytes", _bytes(b"".join(checkpoint.vocabulary)))
     yield _plain("mel.filters", mel_filters(checkpoint.dims.n_mels))
     yield _plain("provenance", _bytes(_lines(recipe.provenance).encode()))
+
+
+def _detector(detector: Detector) -> Iterator[Part]:
+    """Optional, because who transcribes files has no use for it."""
+    for name, array in detector.sections.items():
+        yield _plain(name, array, optional=True)
 
 
 def _decoding(checkpoint: Checkpoint, special: SpecialTokens) -> Array:
@@ -245,9 +255,9 @@ def _norm(checkpoint: Checkpoint, prefix: str) -> Iterator[Part]:
     yield _f32(checkpoint, f"{prefix}.bias")
 
 
-def _plain(name: str, array: Array) -> Part:
+def _plain(name: str, array: Array, optional: bool = False) -> Part:
     dtype = next(dtype for dtype, storage in blob.STORAGE.items() if storage == array.dtype)
-    return Part((Section(name, dtype, array.shape),), lambda: (array,))
+    return Part((Section(name, dtype, array.shape, optional=optional),), lambda: (array,))
 
 
 def _f32(checkpoint: Checkpoint, name: str) -> Part:

@@ -12,6 +12,7 @@ import torch
 
 from whisper158.console import step
 from whisper158.errors import die
+from whisper158.model import silero
 from whisper158.model.blob import Dtype
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.load import load
@@ -34,8 +35,9 @@ def export(run: str, out: str, name: str) -> Path:
     how = Quantisation(**saved.quantisation)
     trained = to_checkpoint(saved, parent, how, name or f"{parent.name}-158")
     target = Path(out or f"{trained.name}.w158")
+    detector = silero.load()
     with step(f"Packing {target}"):
-        pack(trained, form(how), target, saved.min_frames, provenance(saved))
+        pack(trained, form(how), target, saved.min_frames, provenance(saved), detector)
     return target
 
 

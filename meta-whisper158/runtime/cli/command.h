@@ -12,6 +12,8 @@ int command_transcribe(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_tune(int argc, char **argv);
+int command_listen(int argc, char **argv);
+int command_stats(int argc, char **argv);
 
 /* Prints a help text to standard output. Returns the exit status. */
 int print_help(const char *text);

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "log.h"
+#include "socket_path.h"
 
 const char command_line_help[] =
     "Usage: whisper158d [OPTION]...\n"
@@ -42,7 +43,7 @@ const char command_line_help[] =
     "What to hear\n"
     "  -l, --language CODE      language that is spoken, such as en; default: auto\n"
     "      --silence-ms N       silence that ends an utterance\n"
-    "      --max-seconds N      cut an utterance that is longer, 1 to 30\n"
+    "      --max-seconds N      cut an utterance that is longer, 5 to 30\n"
     "      --interim WHEN       text of speech that goes on: auto (default: where the\n"
     "                           model is fast enough here), always or never\n"
     "\n"
@@ -216,7 +217,7 @@ static int parse_option(CommandLine *c, int option, const char *value) {
     case OPTION_SILENCE:
         return parse_number(&c->silence_ms, "--silence-ms", value, 100, 5000);
     case OPTION_MAX_SECONDS:
-        return parse_number(&c->max_seconds, "--max-seconds", value, 1, WHISPER158_WINDOW_SECONDS);
+        return parse_number(&c->max_seconds, "--max-seconds", value, 5, WHISPER158_WINDOW_SECONDS);
     case OPTION_INTERIM:
         return parse_interim(&c->interim, value);
     case OPTION_SOCKET:
@@ -263,12 +264,11 @@ static int check(const CommandLine *c) {
 }
 
 int command_line_parse(CommandLine *out, int argc, char **argv) {
-    const char *const variable = getenv("WHISPER158_SOCKET");
     int option;
 
     *out = (CommandLine){
         .listen = WHISPER158_OPTIONS_DEFAULT,
-        .socket = variable && *variable ? variable : SOCKET_DEFAULT,
+        .socket = find_socket_path(NULL),
         .clients = 16,
         .stop_seconds = 20,
     };

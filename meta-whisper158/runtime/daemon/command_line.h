@@ -13,7 +13,6 @@
 #include "whisper158.h"
 #include "worker.h"
 
-#define SOCKET_DEFAULT "/run/whisper158.sock"
 #define WYOMING_DEFAULT "tcp://127.0.0.1:10300"
 
 /* Strings are those of the command line and the environment. */

@@ -11,11 +11,7 @@ from pathlib import Path
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
 from whisper158.errors import die
-<<<<<<< HEAD
-from whisper158.model import shipped
-=======
-from whisper158.model import random, silero
->>>>>>> 3a644be (The detector of speech: Silero's network in the blob and in the library; the daemon's hearing cuts what it hears into utterances)
+from whisper158.model import random, shipped, silero
 from whisper158.model.blob import Packing
 from whisper158.model.fetch import MODELS
 from whisper158.model.load import load

@@ -14,6 +14,9 @@ int command_bench(int argc, char **argv);
 int command_tune(int argc, char **argv);
 int command_listen(int argc, char **argv);
 int command_stats(int argc, char **argv);
+#ifdef WHISPER158_ALSA
+int command_devices(int argc, char **argv);
+#endif
 
 /* Prints a help text to standard output. Returns the exit status. */
 int print_help(const char *text);

@@ -23,6 +23,9 @@ static const struct {
     {"listen", "print what the daemon hears, live", command_listen},
     {"stats", "show how the daemon has fared", command_stats},
     {"tune", "find out what computes a model fastest here", command_tune},
+#ifdef WHISPER158_ALSA
+    {"devices", "list the sound cards, and which one whisper158d would take", command_devices},
+#endif
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

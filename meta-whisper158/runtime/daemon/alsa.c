@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "alsa.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -47,11 +48,19 @@ static bool on_usb(int card, const char *driver) {
     return strcmp(bus + length - 4, "/usb") == 0;
 }
 
+/* Names come from the device, which may be anybody's, and go to terminals. */
+static void copy_name(char *to, size_t size, const char *name) {
+    (void)snprintf(to, size, "%s", name);
+    for (char *c = to; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == '\177')
+            *c = '?';
+}
+
 static void describe_card(AlsaCard *to, int card, snd_ctl_card_info_t *info) {
     *to = (AlsaCard){0};
-    (void)snprintf(to->id, sizeof to->id, "%s", snd_ctl_card_info_get_id(info));
-    (void)snprintf(to->name, sizeof to->name, "%s", snd_ctl_card_info_get_name(info));
-    (void)snprintf(to->driver, sizeof to->driver, "%s", snd_ctl_card_info_get_driver(info));
+    copy_name(to->id, sizeof to->id, snd_ctl_card_info_get_id(info));
+    copy_name(to->name, sizeof to->name, snd_ctl_card_info_get_name(info));
+    copy_name(to->driver, sizeof to->driver, snd_ctl_card_info_get_driver(info));
     to->usb = on_usb(card, to->driver);
 }
 
@@ -69,7 +78,7 @@ static size_t list_devices(snd_ctl_t *control, const AlsaCard *card, AlsaCard *c
             continue;
         cards[count] = *card;
         cards[count].device = (uint32_t)device;
-        (void)snprintf(cards[count].part, sizeof cards[count].part, "%s", snd_pcm_info_get_name(info));
+        copy_name(cards[count].part, sizeof cards[count].part, snd_pcm_info_get_name(info));
         count++;
     }
     return count;
@@ -93,6 +102,21 @@ static size_t list_card(int number, AlsaCard *cards, size_t count, size_t room) 
     return count;
 }
 
+/* alsa-lib skips cards that may not be opened, as if there were none. */
+static bool denied(void) {
+    DIR *const folder = opendir("/dev/snd");
+    const struct dirent *entry;
+    bool found = false;
+
+    if (!folder)
+        return false;
+    while ((entry = readdir(folder)) && !found)
+        found = strncmp(entry->d_name, "controlC", 8) == 0 && faccessat(dirfd(folder), entry->d_name, R_OK, 0) < 0 &&
+                errno == EACCES;
+    (void)closedir(folder);
+    return found;
+}
+
 static int list_cards(void *user, AlsaCard *cards, size_t room) {
     const snd_local_error_handler_t before = snd_lib_error_set_local(keep_quiet);
     size_t count = 0;
@@ -102,7 +126,7 @@ static int list_cards(void *user, AlsaCard *cards, size_t room) {
     while (snd_card_next(&number) >= 0 && number >= 0)
         count = list_card(number, cards, count, room);
     (void)snd_lib_error_set_local(before);
-    return (int)count;
+    return count == 0 && denied() ? -EACCES : (int)count;
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- PCM */

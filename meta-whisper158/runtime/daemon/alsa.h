@@ -20,7 +20,7 @@
 #define ALSA_MAX_CARDS 64
 #define ALSA_NAME 96 /* bytes of the name of a PCM */
 
-/* A device that can record; a card may have several. Names are UTF-8 as far as the card's maker knew it. */
+/* A device that can record; a card may have several. Names are any bytes but control characters. */
 typedef struct AlsaCard {
     char id[32];        /* of the card, unique; what it is called in names of PCMs */
     char name[80];      /* of the card, for people */
@@ -45,7 +45,8 @@ typedef struct AlsaPcm AlsaPcm;
 #define ALSA_WOKEN 2
 
 typedef struct AlsaDriver {
-    /* All that can record, in the order of card numbers, at most `room`. Returns how many there are. */
+    /* All that can record, in the order of card numbers, at most `room`. Returns how many there are, or -EACCES: there are
+     * cards, but not for us. */
     int (*list)(void *user, AlsaCard *cards, size_t room);
     /* Opens a PCM for recording; reads do not block. */
     int (*open)(void *user, AlsaPcm **out, const char *name);

@@ -204,7 +204,7 @@ static void tell_lost(Microphone *m, int error) {
 static int choose(Microphone *m) {
     const int count = m->driver->list(m->driver->user, m->cards, ALSA_MAX_CARDS);
 
-    (void)snprintf(m->about, sizeof m->about, "%s", m->device ? m->device : "the sound card");
+    (void)snprintf(m->about, sizeof m->about, "%s", m->device ? m->device : "the microphone");
     if (count < 0)
         return count;
     alsa_choose(&m->choice, m->cards, (size_t)count, m->device);

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <alsa/asoundlib.h>
 #include <sndfile.h>
 
 #include "fake_card.h"
@@ -385,6 +386,29 @@ static void test_microphone(void) {
     assert(source_free(source) == NULL);
 }
 
+/* alsa-lib itself, with PCMs of its own in place of a card. */
+static void test_alsa(void) {
+    static short samples[4 * RATE];
+    FILE *file = fopen(path_of("mic.raw"), "w");
+    Source *source;
+
+    for (size_t i = 0; i < 4 * RATE; i++)
+        samples[i] = (short)(32768.0f * tone(i, RATE));
+    assert(file && fwrite(samples, sizeof samples, 1, file) == 1 && fclose(file) == 0);
+    file = fopen(path_of("asound.conf"), "w");
+    assert(file && fprintf(file,
+                           "pcm.mic {\n type file\n slave.pcm { type null }\n file /dev/null\n"
+                           " infile %s/mic.raw\n format raw\n}\n",
+                           folder) > 0);
+    assert(fclose(file) == 0 && setenv("ALSA_CONFIG_PATH", path_of("asound.conf"), 1) == 0);
+    source = start(&(SourceOptions){.device = "mic"});
+    wait_for_samples(RATE);
+    assert(source_free(source) == NULL);
+    for (size_t i = 0; i < RATE; i++)
+        assert(ear.samples[i] == tone(i, RATE));
+    assert(snd_config_update_free_global() == 0);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- recording */
 
 typedef struct Recordings {
@@ -505,6 +529,7 @@ int main(void) {
     test_bad_pipes();
     test_stalled_pipe();
     test_microphone();
+    test_alsa();
     test_recording();
     test_failed_recording();
     remove_folder();

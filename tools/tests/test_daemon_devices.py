@@ -25,7 +25,7 @@ def devices(whisper158_binary: Path, tmp_path: Path) -> Devices:
     environment = {**os.environ, "ALSA_CONFIG_PATH": str(configuration)}
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [whisper158_binary, "devices", *options]
+        command: list[str | Path] = [whisper158_binary, "devices", *options]
         return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     return run

@@ -263,7 +263,7 @@ static void on_gap(void *user, uint64_t lost) {
     Note note = {.event = {.kind = EVENT_DROPPED, .lost = (double)lost / WHISPER158_SAMPLE_RATE}};
 
     s->position += lost;
-    (void)snprintf(note.text, sizeof note.text, "the input was not read in time: %.2f s of it are lost", note.event.lost);
+    (void)snprintf(note.text, sizeof note.text, "%.2f s of the input were not captured", note.event.lost);
     post(s, &note);
     hearing_gap(s->hearing, lost);
 }
@@ -273,6 +273,11 @@ static void on_state(void *user, SourceState state, const char *sentence) {
 
     (void)snprintf(note.text, sizeof note.text, "%s", sentence);
     post(user, &note);
+}
+
+static void on_warning(void *user, const char *sentence) {
+    (void)user;
+    log_line(LOG_WARNING, "%s", sentence);
 }
 
 static void on_ended(void *user, int error, const char *sentence) {
@@ -290,7 +295,8 @@ int session_new(Session **out, const SessionOptions *options, whisper158_error *
     Session *const s = calloc(1, sizeof *s);
     const HearingListener heard = {.speech_start = on_speech_start, .speech = on_speech, .utterance = on_utterance,
                                    .level = on_level, .user = s};
-    const SourceListener captured = {.samples = on_samples, .gap = on_gap, .state = on_state, .ended = on_ended, .user = s};
+    const SourceListener captured = {.samples = on_samples, .gap = on_gap, .state = on_state, .ended = on_ended,
+                                     .warning = on_warning, .user = s};
     int r;
 
     if (!s)

@@ -33,7 +33,7 @@ static int check_options(const SourceOptions *o, whisper158_error *error) {
     if (o->device && o->input)
         return fail(error, -EINVAL, "--device and --input exclude each other");
     if (o->input_raw && !o->input)
-        return fail(error, -EINVAL, "--input-format goes with --input");
+        return fail(error, -EINVAL, "--raw goes with --input");
     if (o->record_bytes != 0 && o->record_bytes < SOURCE_MIN_RECORD_BYTES)
         return fail(error, -EINVAL, "recordings need room for %d MiB at least", (int)(SOURCE_MIN_RECORD_BYTES >> 20));
     return o->device ? alsa_check_name(o->device, error) : 0;

@@ -225,7 +225,7 @@ static int read_file(Stream *s) {
     /* Other formats have other libraries behind them, and what those write to stderr. */
     if (pread(s->fd, magic, sizeof magic, 0) != (ssize_t)sizeof magic ||
         (memcmp(magic, "RIFF", 4) != 0 && memcmp(magic, "RF64", 4) != 0 && memcmp(magic, "fLaC", 4) != 0))
-        return fail(s->error, -EBADMSG, "%s is neither WAV nor FLAC; samples without a header need --input-format raw",
+        return fail(s->error, -EBADMSG, "%s is neither WAV nor FLAC; samples without a header need --raw",
                     s->about);
     file = sf_open_fd(s->fd, SFM_READ, &info, SF_FALSE);
     if (!file)

@@ -81,7 +81,7 @@ static int take_format(Wav *w, whisper158_error *error) {
 
 static int take_riff(Wav *w, whisper158_error *error) {
     if ((!is(w->bytes, "RIFF") && !is(w->bytes, "RF64")) || !is(w->bytes + 8, "WAVE"))
-        return fail(error, -EBADMSG, "does not begin as WAV does; samples without a header need --input-format raw");
+        return fail(error, -EBADMSG, "does not begin as WAV does; samples without a header need --raw");
     return expect(w, STAGE_CHUNK, CHUNK);
 }
 

@@ -320,7 +320,7 @@ static void test_bad_pipes(void) {
     load("a.wav", 4096);
     writer.bytes[0] = 'r';
     run_pipe(false);
-    expect_end(-EBADMSG, "does not begin as WAV does; samples without a header need --input-format raw");
+    expect_end(-EBADMSG, "does not begin as WAV does; samples without a header need --raw");
     load("a.wav", 4096);
     put(writer.bytes + 20, 6, 2);
     run_pipe(false);

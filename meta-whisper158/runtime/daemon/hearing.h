@@ -58,7 +58,7 @@ typedef struct HearingOptions {
 
 #define HEARING_OPTIONS_DEFAULT                                                                                        \
     {                                                                                                                  \
-        .on = 0.5f, .off = 0.35f, .min_speech = 0.16, .pre_roll = 0.3, .end_silence = 0.5, .post_roll = 0.2,           \
+        .on = 0.5f, .off = 0.35f, .min_speech = 0.22, .pre_roll = 0.3, .end_silence = 0.5, .post_roll = 0.2,           \
         .max_length = 28, .interim = 0, .bridge = 0.1                                                                  \
     }
 

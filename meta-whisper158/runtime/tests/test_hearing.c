@@ -153,9 +153,9 @@ static Record *new_record(void) {
     return record;
 }
 
-/* With these, all durations are whole frames: 5 of speech, 10 before it, 16 of silence, 6 behind; 28 s are 875. */
+/* With these, durations in frames. */
 static const HearingOptions usual = HEARING_OPTIONS_DEFAULT;
-enum { MIN = 5, PRE = 9, SILENCE = 16, POST = 6, LONGEST = 875 };
+enum { MIN = 7, PRE = 9, SILENCE = 16, POST = 6, LONGEST = 875 };
 
 /* ------------------------------------------------------------------------------------------------------- one by one */
 

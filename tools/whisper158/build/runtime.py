@@ -85,6 +85,14 @@ def program() -> Path:
     return build(NATIVE) / "cli" / "whisper158"
 
 
+def hear() -> Path:
+    """The program that says what the daemon hears in a sound (tests/hear.c), for this machine."""
+    target = build(NATIVE) / "daemon" / "hear"
+    with alone(NATIVE):
+        run([tool("ninja"), "-C", NATIVE.folder, target.relative_to(NATIVE.folder)], env=environment(NATIVE))
+    return target
+
+
 def shared_library() -> Path:
     """The library for this machine, as evaluate.engine loads it."""
     return build(NATIVE) / "src" / "libwhisper158.so"

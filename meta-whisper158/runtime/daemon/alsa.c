@@ -249,8 +249,8 @@ static int wait_pcm(AlsaPcm *pcm, int wake_fd, int milliseconds) {
     unsigned short events = 0;
     int r;
 
-    if (count < 0)
-        return count;
+    if (count <= 0)
+        return count < 0 ? count : ALSA_READY; /* it cannot be waited for, but read */
     r = poll_some(polled, (nfds_t)count + 1, milliseconds);
     if (r < 0)
         return r;

@@ -159,6 +159,15 @@ int queue_put(Queue *queue, Job *job) {
     return r;
 }
 
+bool queue_has_room(Queue *queue, const Job *job) {
+    bool room;
+
+    (void)pthread_mutex_lock(&queue->lock);
+    room = queue->closed || queue->counts.jobs == 0 || fits(queue, job);
+    (void)pthread_mutex_unlock(&queue->lock);
+    return room;
+}
+
 void queue_put_interim(Queue *queue, Job *job) {
     (void)pthread_mutex_lock(&queue->lock);
     if (queue->closed || queue->first) {

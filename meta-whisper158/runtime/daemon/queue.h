@@ -110,6 +110,9 @@ Queue *queue_free(Queue *queue);
  */
 int queue_put(Queue *queue, Job *job);
 
+/* False if a later queue_put of the job may succeed where one now would not. */
+bool queue_has_room(Queue *queue, const Job *job);
+
 /* Takes an interim job in any case; it is freed (without a call) if it is not wanted any more. */
 void queue_put_interim(Queue *queue, Job *job);
 

@@ -24,6 +24,7 @@ enum {
     MINUTE = 60 * WHISPER158_SAMPLE_RATE,   /* samples in a file, at most ... */
     SHARES = 8,                             /* ... and that part of all that is allowed */
     MAX_NUMBER = 99999999,
+    MAX_FILES = 1000,                       /* a daemon that is restarted again and again leaves small ones */
 };
 
 struct Recorder {
@@ -68,7 +69,8 @@ static int write_header(int fd, uint32_t samples) {
 /* What of the folder is ours. */
 typedef struct Folder {
     uint64_t bytes;
-    uint32_t oldest, newest; /* numbers; 0: there are none */
+    uint32_t count;
+    uint32_t oldest, newest; /* numbers */
     char oldest_name[64];
 } Folder;
 
@@ -87,9 +89,10 @@ static uint32_t parse_name(const char *name) {
 /* `name` is one that parse_name knows, so it fits. */
 static void add_file(Folder *f, uint32_t number, const char *name, uint64_t bytes) {
     f->bytes += bytes;
+    f->count++;
     if (number > f->newest)
         f->newest = number;
-    if (f->oldest == 0 || number < f->oldest) {
+    if (f->count == 1 || number < f->oldest) {
         f->oldest = number;
         memcpy(f->oldest_name, name, strlen(name) + 1);
     }
@@ -121,7 +124,7 @@ static int make_room(const Recorder *r) {
     Folder f;
     int e;
 
-    while ((e = read_folder(r, &f)) >= 0 && f.oldest > 0 && f.bytes + file > r->limit) {
+    while ((e = read_folder(r, &f)) >= 0 && f.count > 0 && (f.bytes + file > r->limit || f.count >= MAX_FILES)) {
         if (snprintf(path, sizeof path, "%s/%s", r->folder, f.oldest_name) >= (int)sizeof path)
             return -ENAMETOOLONG;
         if (unlink(path) < 0)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
 #include "notify.h"
@@ -26,6 +27,7 @@ struct Session {
 
     atomic_bool level_posted; /* one at a time: they are worth nothing later */
     atomic_bool partials;     /* somebody wants them */
+    atomic_bool stopping;     /* nothing is to be waited for */
 
     /* The main thread's. */
     bool speaking;
@@ -205,12 +207,24 @@ static void post_dropped(Session *s, size_t count, const char *why) {
     post(s, &note);
 }
 
+/* A microphone, or a file that is heard as if it were one. */
+static bool paced(const Session *s) {
+    return !s->options.source.input || s->options.source.real_time;
+}
+
+/* What can be read as fast as one likes is read no faster than the worker can follow. */
+static void wait_for_room(Session *s, const Job *job) {
+    const struct timespec moment = {.tv_nsec = 10000000};
+
+    while (!paced(s) && !atomic_load(&s->stopping) && !queue_has_room(s->options.queue, job))
+        (void)nanosleep(&moment, NULL);
+}
+
 /* When the end of the speech was heard: what came after it, the endpointer has waited for. */
 static double heard_at(const Session *s, double end) {
     const double since = (double)s->position / WHISPER158_SAMPLE_RATE - end;
-    const bool paced = !s->options.source.input || s->options.source.real_time;
 
-    return loop_now() - (paced ? fmax(since, 0.0) : 0.0);
+    return loop_now() - (paced(s) ? fmax(since, 0.0) : 0.0);
 }
 
 static void on_utterance(void *user, const float *samples, size_t count, double start, double end, HearingEnd why) {
@@ -231,6 +245,7 @@ static void on_utterance(void *user, const float *samples, size_t count, double 
     job->noise_db = s->noise_db;
     job->done = utterance_done;
     job->user = s;
+    wait_for_room(s, job);
     r = queue_put(s->options.queue, job);
     if (r < 0) {
         (void)job_free(job);
@@ -323,6 +338,7 @@ int session_start(Session *session, whisper158_error *error) {
 }
 
 void session_stop(Session *session) {
+    atomic_store(&session->stopping, true);
     source_stop(session->source);
     hearing_flush(session->hearing);
 }

@@ -49,6 +49,7 @@ static void test_overflow_drops_the_newest(void) {
 
     for (size_t i = 0; i < 4; i++) {
         jobs[i] = make(JOB_UTTERANCE, SECOND + i);
+        assert(queue_has_room(queue, jobs[i]) == (i < 3));
         assert(queue_put(queue, jobs[i]) == (i < 3 ? 0 : -ENOSPC));
     }
     (void)job_free(jobs[3]);
@@ -72,8 +73,10 @@ static void test_audio_is_bounded(void) {
     Job *const large = make(JOB_UTTERANCE, 11 * SECOND), *const fits = make(JOB_UTTERANCE, 10 * SECOND);
     Job *const more = make(JOB_UTTERANCE, 1);
 
+    assert(queue_has_room(queue, large)); /* it never will */
     assert(queue_put(queue, large) == -ENOSPC);
     assert(queue_put(queue, fits) == 0);
+    assert(!queue_has_room(queue, more));
     assert(queue_put(queue, more) == -ENOSPC);
     (void)job_free(large);
     (void)job_free(more);

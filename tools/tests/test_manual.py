@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from whisper158.build import runtime
 from whisper158.paths import RUNTIME
 
 PAGES = sorted((RUNTIME / "man").glob("*.scd"))
@@ -61,3 +62,9 @@ def test_the_manual_has_the_options_of_help(whisper158_binary: Path, commands: l
         told = named(help_of(whisper158_binary, command))
         assert "--help" in told
         assert named(page[command.upper()]) == told, command
+
+
+def test_the_daemons_manual_has_the_options_of_help() -> None:
+    told = named(help_of(runtime.build(runtime.NATIVE) / "daemon" / "whisper158d"))
+    assert {"--http", "--wyoming", "--device"} < told
+    assert named("".join(sections("whisper158d.8.scd").values())) == told

@@ -26,6 +26,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
         "libasound2-dev",
         "libc6-dev",
         "libjson-c-dev",
+        "libmicrohttpd-dev",
         "libsamplerate0-dev",
         "libsndfile1-dev",
         "libxxhash-dev",

@@ -221,27 +221,9 @@ static int decode_opened(Decoder *d) {
     return r;
 }
 
-/*
- * libmpg123, which libsndfile may use, writes what it dislikes about a file to stderr and cannot be told not to. glibc
- * lets the stream be replaced.
- */
-static FILE *swap_stderr(FILE *replacement) {
-    FILE *const before = stderr;
-
-#ifdef __GLIBC__
-    if (replacement)
-        stderr = replacement;
-#else
-    (void)replacement;
-#endif
-    return before;
-}
-
 /* Decodes what is in `fd`, or behind `io` if that is given. */
 static int decode(Audio *audio, int fd, SF_VIRTUAL_IO *io, void *user, size_t max_seconds, whisper158_error *error) {
     Decoder d = {.limit = max_seconds * WHISPER158_SAMPLE_RATE, .audio = audio, .error = error};
-    FILE *const nowhere = fopen("/dev/null", "w");
-    FILE *const normal = swap_stderr(nowhere);
     int r;
 
     *audio = (Audio){0};
@@ -253,9 +235,6 @@ static int decode(Audio *audio, int fd, SF_VIRTUAL_IO *io, void *user, size_t ma
         (void)src_delete(d.resampler);
     free(d.resampled);
     free(d.block);
-    (void)swap_stderr(normal);
-    if (nowhere)
-        (void)fclose(nowhere);
     if (r < 0)
         audio_free(audio);
     return r;
@@ -362,15 +341,37 @@ static int read_descriptor(Audio *audio, int fd, size_t max_seconds, whisper158_
     return r;
 }
 
+/*
+ * libmpg123, which libsndfile may use, writes what it dislikes about a file to stderr and cannot be told not to. glibc
+ * lets the stream be replaced.
+ */
+static FILE *swap_stderr(FILE *replacement) {
+    FILE *const before = stderr;
+
+#ifdef __GLIBC__
+    if (replacement)
+        stderr = replacement;
+#else
+    (void)replacement;
+#endif
+    return before;
+}
+
 int audio_read(Audio *audio, const char *path, size_t max_seconds, whisper158_error *error) {
     const bool standard = strcmp(path, "-") == 0;
     const int fd = standard ? STDIN_FILENO : open(path, O_RDONLY);
+    FILE *nowhere, *normal;
     int r;
 
     *audio = (Audio){0};
     if (fd < 0)
         return fail(error, -errno, "cannot be opened: %s", strerror(errno));
+    nowhere = fopen("/dev/null", "w");
+    normal = swap_stderr(nowhere);
     r = read_descriptor(audio, fd, max_seconds, error);
+    (void)swap_stderr(normal);
+    if (nowhere)
+        (void)fclose(nowhere);
     if (!standard)
         (void)close(fd);
     return r;

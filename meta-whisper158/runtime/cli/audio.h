@@ -30,7 +30,8 @@ typedef struct Audio {
  */
 int audio_read(Audio *audio, const char *path, size_t max_seconds, whisper158_error *error);
 
-/* The same for a file of `size` bytes in memory. */
+/* The same for a file of `size` bytes in memory. Several threads may do so at a time; audio_read is for one alone, since it
+ * takes the process's stderr away from the libraries that write to it. */
 int audio_read_memory(Audio *audio, const void *data, size_t size, size_t max_seconds, whisper158_error *error);
 
 /* Frees the samples. */

@@ -218,6 +218,33 @@ static int write_json(FILE *stream, const Transcript *t, const whisper158_model 
     return json_print(stream, object);
 }
 
+/* What their servers know and we do not, is left out: compression_ratio and seek. */
+static int write_verbose(FILE *stream, const Transcript *t) {
+    struct json_object *const object = json_object_new_object();
+    struct json_object *const segments = json_object_new_array();
+    size_t first = 0, length = t->n_bytes;
+
+    if (!object || !segments) {
+        (void)json_object_put(object);
+        (void)json_object_put(segments);
+        return -ENOMEM;
+    }
+    trim(t->text, &first, &length);
+    for (size_t i = 0; i < t->n_segments; i++) {
+        struct json_object *const segment = segment_object(t, &t->segments[i]);
+
+        json_put(segment, "id", json_object_new_int64((int64_t)i));
+        json_put(segment, "temperature", json_number(0.0, "%.1f"));
+        (void)json_object_array_add(segments, segment);
+    }
+    json_put(object, "task", json_object_new_string("transcribe"));
+    json_put(object, "language", t->language ? json_text(t->language, strlen(t->language)) : NULL);
+    json_put(object, "duration", json_number(t->duration, "%.3f"));
+    json_put(object, "text", json_text(length > 0 ? t->text + first : "", length));
+    json_put(object, "segments", segments);
+    return json_print(stream, object);
+}
+
 int transcript_write(FILE *stream, const Transcript *t, Form form, const whisper158_model *model) {
     switch (form) {
     case FORM_TEXT:
@@ -233,6 +260,8 @@ int transcript_write(FILE *stream, const Transcript *t, Form form, const whisper
     case FORM_VTT:
         write_vtt(stream, t);
         break;
+    case FORM_VERBOSE:
+        return write_verbose(stream, t);
     }
     return 0;
 }

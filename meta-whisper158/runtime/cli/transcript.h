@@ -20,6 +20,7 @@ typedef enum Form {
     FORM_JSON,       /* one object on one line */
     FORM_SRT,
     FORM_VTT,
+    FORM_VERBOSE, /* one object on one line, as OpenAI's servers answer to verbose_json */
 } Form;
 
 typedef struct Segment {

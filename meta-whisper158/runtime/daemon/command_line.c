@@ -56,6 +56,13 @@ const char command_line_help[] =
     "                           an ADDRESS: " WYOMING_DEFAULT ". It has no\n"
     "                           passwords: who reaches it can use it\n"
     "      --wyoming-streaming  send Wyoming's transcripts in pieces as well\n"
+    "      --http [ADDRESS:]PORT\n"
+    "                           transcription requests as of OpenAI's programs, and a\n"
+    "                           page with live captions; default: off. Without an\n"
+    "                           ADDRESS: 127.0.0.1. Other than loopback needs a token\n"
+    "      --http-token FILE    the token that clients must send, 16 to 256 characters;\n"
+    "                           default: $CREDENTIALS_DIRECTORY/http-token, if it is\n"
+    "                           there\n"
     "      --clients N          at most so many of each protocol at a time, 1 to 256;\n"
     "                           default: 16\n"
     "      --stop-seconds N     on SIGTERM, time to answer what was said; default: 20\n"
@@ -93,6 +100,8 @@ enum {
     OPTION_SOCKET,
     OPTION_WYOMING,
     OPTION_WYOMING_STREAMING,
+    OPTION_HTTP,
+    OPTION_HTTP_TOKEN,
     OPTION_CLIENTS,
     OPTION_STOP_SECONDS,
     OPTION_VERSION,
@@ -119,6 +128,8 @@ static const struct option long_options[] = {
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"wyoming", optional_argument, NULL, OPTION_WYOMING},
     {"wyoming-streaming", no_argument, NULL, OPTION_WYOMING_STREAMING},
+    {"http", required_argument, NULL, OPTION_HTTP},
+    {"http-token", required_argument, NULL, OPTION_HTTP_TOKEN},
     {"clients", required_argument, NULL, OPTION_CLIENTS},
     {"stop-seconds", required_argument, NULL, OPTION_STOP_SECONDS},
     {"help", no_argument, NULL, 'h'},
@@ -229,6 +240,12 @@ static int parse_option(CommandLine *c, int option, const char *value) {
     case OPTION_WYOMING_STREAMING:
         c->wyoming_streaming = true;
         return 0;
+    case OPTION_HTTP:
+        c->http = value;
+        return 0;
+    case OPTION_HTTP_TOKEN:
+        c->http_token = value;
+        return 0;
     case OPTION_CLIENTS:
         return parse_number(&c->clients, "--clients", value, 1, 256);
     case OPTION_STOP_SECONDS:
@@ -258,6 +275,8 @@ static int check(const CommandLine *c) {
         return usage("--no-microphone leaves nothing to hear for --input and --device");
     if (!c->input && (c->input_raw || c->fast || c->stay))
         return usage("--raw, --fast and --stay are about an --input");
+    if (c->http_token && !c->http)
+        return usage("--http-token is of no use without --http");
     if (c->record_bytes && !c->record_dir)
         return usage("--record-mib needs a --record-dir");
     return 0;

@@ -39,6 +39,8 @@ typedef struct CommandLine {
     const char *socket;  /* path, or NULL: none but those of systemd */
     const char *wyoming; /* address, or NULL: off */
     bool wyoming_streaming;
+    const char *http;       /* [ADDRESS:]PORT, or NULL: off */
+    const char *http_token; /* a file, or NULL */
     uint32_t clients; /* of each protocol, at a time */
     uint32_t stop_seconds;
     bool help, version;

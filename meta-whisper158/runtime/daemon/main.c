@@ -21,6 +21,7 @@
 
 #include "command.h"
 #include "command_line.h"
+#include "http.h"
 #include "json_lines.h"
 #include "listener.h"
 #include "log.h"
@@ -49,6 +50,7 @@ typedef struct Daemon {
     Stats stats;
     JsonLines *lines;
     Wyoming *wyoming;
+    Http *http;       /* NULL: no --http */
     Session *session; /* NULL: --no-microphone */
     Watch signals;
     Timer watchdog, stop, flush;
@@ -65,7 +67,8 @@ typedef struct Daemon {
 /* Nothing more will be said; ends when clients have it all. */
 static void flush_clients(Timer *timer) {
     Daemon *const d = timer->user;
-    const bool pending = json_lines_pending(d->lines) > 0 || wyoming_clients(d->wyoming) > 0;
+    const bool pending = json_lines_pending(d->lines) > 0 || wyoming_clients(d->wyoming) > 0 ||
+                         (d->http && http_pending(d->http) > 0);
 
     if (pending && loop_now() < d->flush_until)
         loop_set_timer(d->loop, &d->flush, FLUSH_LOOK, flush_clients, d);
@@ -98,6 +101,8 @@ static void begin_stop(Daemon *d, int status) {
     if (d->session)
         session_stop(d->session);
     wyoming_stop(d->wyoming);
+    if (d->http)
+        http_stop(d->http);
     queue_close(d->queue);
     loop_set_timer(d->loop, &d->stop, d->options.stop_seconds, stop_in_time, d);
 }
@@ -205,6 +210,17 @@ static int listen_wyoming(Daemon *d, whisper158_error *error) {
     return r < 0 ? fail(error, r, "%.200s cannot be used: %s", d->options.wyoming, strerror(-r)) : 0;
 }
 
+static void start_session(void *user);
+
+static int open_http(Daemon *d, whisper158_error *error) {
+    const HttpOptions options = {.loop = d->loop, .bus = d->bus, .queue = d->queue, .stats = &d->stats, .model = d->model,
+                                 .address = d->options.http, .token_file = d->options.http_token,
+                                 .clients = d->options.clients, .max_seconds = QUEUE_SECONDS / 2,
+                                 .subscribed = d->options.wait ? start_session : NULL, .user = d};
+
+    return http_new(&d->http, &options, error);
+}
+
 static int open_sockets(Daemon *d, whisper158_error *error) {
     bool lines = false, wyoming = false;
     int r = take_sockets(d, &lines, &wyoming, error);
@@ -213,6 +229,8 @@ static int open_sockets(Daemon *d, whisper158_error *error) {
         r = listen_lines(d, error);
     if (r >= 0 && !wyoming && d->options.wyoming)
         r = listen_wyoming(d, error);
+    if (r >= 0 && d->options.http)
+        r = open_http(d, error);
     return r;
 }
 
@@ -351,6 +369,7 @@ static void take_apart(Daemon *d) {
         (void)close(d->signals.fd);
     }
     d->session = session_free(d->session);
+    d->http = http_free(d->http);
     d->wyoming = wyoming_free(d->wyoming);
     d->lines = json_lines_free(d->lines);
     d->worker = worker_free(d->worker);

@@ -18,6 +18,7 @@ PACKAGES = (
     "libasound2-dev",
     "libc6-dev",
     "libjson-c-dev",
+    "libmicrohttpd-dev",
     "libsamplerate0-dev",
     "libsndfile1-dev",
     "libxxhash-dev",

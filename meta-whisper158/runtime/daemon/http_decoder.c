@@ -1,0 +1,114 @@
+/* SPDX-FileCopyrightText: 2026 the whisper158 authors */
+/* SPDX-License-Identifier: MIT */
+#include "http_decoder.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "report.h"
+
+struct Decoder {
+    Loop *loop;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t filled;
+    Decoding *first, **last;
+    bool stopped;
+};
+
+Decoding *decoding_free(Decoding *decoding) {
+    if (!decoding)
+        return NULL;
+    audio_free(&decoding->audio);
+    free(decoding->data);
+    free(decoding);
+    return NULL;
+}
+
+static Decoding *take(Decoder *decoder) {
+    Decoding *decoding;
+
+    (void)pthread_mutex_lock(&decoder->lock);
+    while (!decoder->first && !decoder->stopped)
+        (void)pthread_cond_wait(&decoder->filled, &decoder->lock);
+    decoding = decoder->first;
+    if (decoding) {
+        decoder->first = decoding->next;
+        if (!decoder->first)
+            decoder->last = &decoder->first;
+        if (decoder->stopped)
+            atomic_store(&decoding->cancelled, true);
+    }
+    (void)pthread_mutex_unlock(&decoder->lock);
+    return decoding;
+}
+
+static void finished(Post *post) {
+    Decoding *const decoding = (Decoding *)(void *)((char *)post - offsetof(Decoding, post));
+
+    decoding->done(decoding);
+}
+
+static void *run(void *user) {
+    Decoder *const decoder = user;
+    Decoding *d;
+
+    while ((d = take(decoder))) {
+        if (atomic_load(&d->cancelled))
+            d->error = fail(&d->sentence, -ECANCELED, "is not wanted any more");
+        else
+            d->error = audio_read_memory(&d->audio, d->data, d->size, d->max_seconds, &d->sentence);
+        /* The samples are larger than the file: both need not be held while they wait. */
+        free(d->data);
+        d->data = NULL;
+        loop_post(decoder->loop, &d->post, finished);
+    }
+    return NULL;
+}
+
+int decoder_new(Decoder **out, Loop *loop) {
+    Decoder *const decoder = calloc(1, sizeof *decoder);
+    int r;
+
+    if (!decoder)
+        return -ENOMEM;
+    decoder->loop = loop;
+    decoder->last = &decoder->first;
+    (void)pthread_mutex_init(&decoder->lock, NULL);
+    (void)pthread_cond_init(&decoder->filled, NULL);
+    r = pthread_create(&decoder->thread, NULL, run, decoder);
+    if (r != 0) {
+        (void)pthread_cond_destroy(&decoder->filled);
+        (void)pthread_mutex_destroy(&decoder->lock);
+        free(decoder);
+        return -r;
+    }
+    *out = decoder;
+    return 0;
+}
+
+void decoder_put(Decoder *decoder, Decoding *decoding) {
+    (void)pthread_mutex_lock(&decoder->lock);
+    decoding->next = NULL;
+    *decoder->last = decoding;
+    decoder->last = &decoding->next;
+    (void)pthread_cond_signal(&decoder->filled);
+    (void)pthread_mutex_unlock(&decoder->lock);
+}
+
+Decoder *decoder_free(Decoder *decoder) {
+    if (!decoder)
+        return NULL;
+    (void)pthread_mutex_lock(&decoder->lock);
+    decoder->stopped = true;
+    (void)pthread_cond_signal(&decoder->filled);
+    (void)pthread_mutex_unlock(&decoder->lock);
+    (void)pthread_join(decoder->thread, NULL);
+    loop_run_posts(decoder->loop);
+    (void)pthread_cond_destroy(&decoder->filled);
+    (void)pthread_mutex_destroy(&decoder->lock);
+    free(decoder);
+    return NULL;
+}

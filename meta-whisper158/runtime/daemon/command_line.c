@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "listener.h"
 #include "log.h"
 #include "socket_path.h"
 
@@ -277,6 +278,8 @@ static int check(const CommandLine *c) {
         return usage("--raw, --fast and --stay are about an --input");
     if (c->http_token && !c->http)
         return usage("--http-token is of no use without --http");
+    if (c->socket && !address_path(c->socket))
+        return usage("--socket %s is not a path that begins with /, nor none", c->socket);
     if (c->record_bytes && !c->record_dir)
         return usage("--record-mib needs a --record-dir");
     return 0;

@@ -355,6 +355,8 @@ static int start(Daemon *d, const sigset_t *signals) {
 }
 
 static void take_apart(Daemon *d) {
+    if (d->session)
+        session_stop(d->session); /* it posts no more */
     if (d->worker) {
         queue_close(d->queue);
         worker_cancel(d->worker);

@@ -190,6 +190,28 @@ def test_a_body_that_is_not_a_form(server: Server) -> None:
     assert server.ask("POST", path, b"no boundary in here", {"Content-Type": kind}).status == 400
 
 
+def test_a_form_in_pieces(server: Server) -> None:
+    """Wherever the network cuts it: a client's library may send each part, and each part's head, by itself."""
+    body, kind = form(sound(0.1), model="whisper-1", response_format="text", language="en")
+    head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+    with server.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        for piece in re.split(rb"(?<=\r\n)", body):
+            client.sendall(piece)
+            time.sleep(0.02)
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_fields_that_come_twice(server: Server) -> None:
+    body, kind = form(sound(0.1), model="whisper-1", language="en")
+    boundary = b"--" + kind.split("boundary=")[1].encode()
+    for name, value in (("language", b"en"), ("file", sound(0.1))):
+        part = boundary + f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+        answer = server.ask("POST", "/v1/audio/transcriptions", part + body, {"Content-Type": kind})
+        assert (answer.status, answer.error) == (400, f"{name} is given twice")
+
+
 def test_places_and_methods(server: Server) -> None:
     assert server.get("/nothing").status == 404
     assert server.get("/v1/audio/transcriptions").headers["allow"] == "POST"

@@ -137,7 +137,7 @@ def test_captions_and_level_appear(
         browser.wait_for("document.getElementById('bar').style.transform !== 'scaleX(0)'")
         said = browser.wait_for(TEXT)
         assert len(words(said) & words(clip.text)) >= 0.5 * len(words(clip.text))
-        assert browser.ask("document.getElementById('model').textContent") == "tiny.en-q8"
+        assert browser.ask("document.getElementById('model').textContent") == "tiny.en"
         assert browser.ask("document.getElementById('log').getAttribute('aria-live')") == "polite"
 
 

@@ -352,9 +352,8 @@ static void decode(Request *request) {
 /* ----------------------------------------------------------------------------------------------------------- its upload */
 
 static bool take_file(Request *request, const char *bytes, size_t count, size_t offset) {
-    if (offset == 0 && request->form.given[FIELD_FILE])
+    if (offset == 0 && request->size > 0)
         return refuse(request, MHD_HTTP_BAD_REQUEST, "file is given twice", "file", NULL), false;
-    request->form.given[FIELD_FILE] = true;
     if (count > request->room - request->size) {
         const size_t room = request->size + count + GROW;
         unsigned char *grown;

@@ -150,9 +150,10 @@ int http_form_add(HttpForm *form, HttpField field, const char *bytes, size_t cou
         return 0;
     form->bad = field;
     if (offset == 0) {
-        form->lengths[field] = 0;
-        if (form->given[field] && field != FIELD_GRANULARITY)
+        /* A value may begin with an empty piece, and so come with offset 0 again. */
+        if (form->lengths[field] > 0 && field != FIELD_GRANULARITY)
             return fail(error, -EINVAL, "%s is given twice", fields[field]);
+        form->lengths[field] = 0;
     }
     form->given[field] = true;
     if (count > HTTP_FIELD - form->lengths[field])

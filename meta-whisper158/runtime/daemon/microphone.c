@@ -223,7 +223,7 @@ static int prepare(Microphone *m) {
     r = alsa_negotiate(m->driver, m->pcm, &m->setup);
     if (r < 0)
         return r;
-    m->block = malloc(BLOCK * m->setup.channels * sample_size(m->setup.format));
+    m->block = calloc(BLOCK * m->setup.channels, sample_size(m->setup.format)); /* the PCM "null" fills in nothing */
     if (!m->block)
         return -ENOMEM;
     (void)snprintf(about, sizeof about, "listening to %s", m->about);

@@ -114,6 +114,14 @@ def test_the_file_with_options_sets_nothing_by_itself(root: Path) -> None:
     assert set(parser["file"]) == {"whisper158_model", "whisper158d_options"}
 
 
+def test_the_file_with_options_names_those_that_there_are(root: Path) -> None:
+    text = next(root.rglob("default/whisper158")).read_text()
+    told = run([runtime.build(runtime.NATIVE) / "daemon" / "whisper158d", "--help"])
+    named = set(re.findall(r"^#   (--[a-z-]+)=", text, flags=re.MULTILINE))
+    assert "--http" in named
+    assert named <= set(re.findall(r"--[a-z-]+", told))
+
+
 def test_avahi_announces_the_port_of_the_socket_if_asked_to(root: Path) -> None:
     path = found(root, "whisper158.service")
     assert "etc/avahi" not in str(path)

@@ -134,7 +134,10 @@ def test_provenance_cannot_play_with_the_terminal(cli: Cli, read: blob.Blob, tmp
     assert b"\x1b" not in result.stderr
 
 
-@pytest.mark.parametrize("command", ["transcribe", "info", "bench", "tune"])
+COMMANDS = ["transcribe", "info", "bench", "tune", "devices", "listen", "stats"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_fits_a_terminal_and_names_every_option(cli: Cli, command: str) -> None:
     text = good(cli(command, "--help"))
     assert text.startswith(f"Usage: whisper158 {command} ")
@@ -148,5 +151,5 @@ def test_help_fits_a_terminal_and_names_every_option(cli: Cli, command: str) -> 
 
 def test_the_program_names_its_commands(cli: Cli) -> None:
     text = good(cli("--help"))
-    assert re.findall(r"^  ([a-z]+) ", text, re.MULTILINE) == ["transcribe", "info", "bench", "tune"]
+    assert re.findall(r"^  ([a-z]+) ", text, re.MULTILINE) == COMMANDS
     assert re.fullmatch(r"whisper158 \d+\.\d+\.\d+\n", good(cli("--version")))

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -219,3 +220,15 @@ def test_bad_command_lines(whisper158d: Path, golden: Path, tmp_path: Path) -> N
         assert result.returncode == status, (options, result.stderr)
         lines = result.stderr.decode().splitlines()
         assert len(lines) == 1 and why in lines[0] and lines[0].startswith("whisper158d: ")
+
+
+def test_help_fits_a_terminal_and_names_every_option(whisper158d: Path, tmp_path: Path) -> None:
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([whisper158d, *options], capture_output=True, timeout=300, text=True)
+
+    text = run("--help").stdout
+    assert text.startswith("Usage: whisper158d ") and max(map(len, text.splitlines())) <= 80
+    assert re.fullmatch(r"whisper158d \d+\.\d+\.\d+\n", run("--version").stdout)
+    for option in set(re.findall(r"(?<!\S)--[a-z-]+", text)) - {"--help", "--version"}:
+        result = run(f"--model={tmp_path / 'absent'}", option)
+        assert result.returncode in (os.EX_USAGE, os.EX_NOINPUT) and "unknown" not in result.stderr, option

@@ -20,11 +20,11 @@ static const struct {
     {"transcribe", "turn speech in audio files into text", command_transcribe},
     {"info", "show what a model file holds", command_info},
     {"bench", "measure time and memory that a model takes here", command_bench},
-    {"listen", "print what the daemon hears, live", command_listen},
-    {"stats", "show how the daemon has fared", command_stats},
     {"tune", "find out what computes a model fastest here", command_tune},
 #ifdef WHISPER158_ALSA
     {"devices", "list the sound cards, and which one whisper158d would take", command_devices},
+    {"listen", "print what the daemon hears, live", command_listen},
+    {"stats", "show how the daemon has fared", command_stats},
 #endif
 };
 

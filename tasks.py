@@ -12,6 +12,7 @@ from whisper158 import check as checks
 from whisper158 import needs
 from whisper158.build import locks, runtime
 from whisper158.count import counting
+from whisper158.daemon import soak as soaking
 from whisper158.data import label as labels
 from whisper158.data import layouts, speak
 from whisper158.data import split as splits
@@ -371,6 +372,15 @@ def data_split(
     splits.split_files(splits.job(manifests, out, dev, test, seed, against))
 
 
+@verb(
+    name="soak",
+    help={"minutes": "How long, in real time", "model": "A model's name (./inv model.list) or a .w158 file"},
+)
+def daemon_soak(context: Context, minutes: str = "60", model: str = models.DEFAULT) -> None:
+    """Speak to whisper158d for an hour: nothing may be missed, and its memory must not grow."""
+    soaking.soak(minutes, model)
+
+
 namespace = Collection(
     transcribe,
     bench,
@@ -379,6 +389,7 @@ namespace = Collection(
     install,
     lock,
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
+    daemon=Collection(daemon_soak),
     model=Collection(
         model_list,
         model_pack,

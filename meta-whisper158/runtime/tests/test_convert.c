@@ -135,8 +135,12 @@ static double largest_difference(const Heard *a, const Heard *b) {
     double most = 0.0;
 
     assert(a->count == b->count);
-    for (size_t i = 0; i < a->count; i++)
-        most = fmax(most, fabs((double)a->samples[i] - (double)b->samples[i]));
+    for (size_t i = 0; i < a->count; i++) {
+        const double difference = fabs((double)a->samples[i] - (double)b->samples[i]);
+
+        /* Not fmax: GCC 12 for aarch64 breaks down over that. */
+        most = difference > most ? difference : most;
+    }
     return most;
 }
 

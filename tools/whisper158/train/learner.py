@@ -21,7 +21,7 @@ class Learner(nn.Module):
         super().__init__()
         self.student = student
         self._parent = [parent.eval().requires_grad_(False)]
-        self._between = [network.pair(student, parent)]
+        self._hearing_student = [network.pair(student, parent)]
         self._said: dict[str, Tensor] = {}
         self._heard: dict[int, tuple[Trace, Trace | None]] = {}
         self._remember = remember
@@ -32,7 +32,7 @@ class Learner(nn.Module):
 
     def pupil(self, stage: Stage) -> Whisper:
         """The student, or its encoder before the parent's decoder."""
-        return self._between[0] if stage.speaker == "parent" else self.student
+        return self._hearing_student[0] if stage.speaker == "parent" else self.student
 
     def forward(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Every loss of the stage by name, their weighted sum as `loss`, and measures that no one learns from."""

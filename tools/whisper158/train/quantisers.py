@@ -124,12 +124,12 @@ class TernaryProduct(torch.autograd.Function):
         quantised, step, weight, scale = ctx.saved_tensors
         g = gradients[0].reshape(-1, weight.shape[0])
         codes = ternary_codes(weight, scale)
-        matrix = codes if ctx.by_row else _mixed(weight, scale, codes, ctx.share)
         of_input, of_weight, of_bias = ctx.between.parts(g, step, _of_rows(scale, ctx.by_row), quantised.dtype)
         dx = None
         if ctx.needs_input_grad[0]:
+            matrix = codes if ctx.by_row else _mixed(weight, scale, codes, ctx.share)
             dx = (of_input @ narrow(matrix)).to(ctx.x_dtype).view(ctx.shape)
-        dw = (of_weight.T @ quantised).float()
+        dw = matmul(of_weight.T, quantised)
         da = (dw * codes).view(*scale.shape, -1).sum(dim=-1)
         return dx, dw, da, of_bias if ctx.has_bias else None, None, None
 
@@ -155,7 +155,7 @@ class FloatProduct(torch.autograd.Function):
         flat, matrix = narrow(x.reshape(-1, x.shape[-1])), narrow(weight)
         ctx.save_for_backward(flat, matrix)
         ctx.has_bias, ctx.shape, ctx.x_dtype = bias is not None, x.shape, x.dtype
-        y = (flat @ matrix.T).float()
+        y = matmul(flat, matrix.T)
         if bias is not None:
             y += bias
         return y.view(*x.shape[:-1], len(weight))
@@ -166,7 +166,7 @@ class FloatProduct(torch.autograd.Function):
         wide = gradients[0].reshape(-1, matrix.shape[0])
         g = narrow(wide)
         dx = (g @ matrix).to(ctx.x_dtype).view(ctx.shape) if ctx.needs_input_grad[0] else None
-        dw = (g.T @ flat).float() if ctx.needs_input_grad[1] else None
+        dw = matmul(g.T, flat) if ctx.needs_input_grad[1] else None
         return dx, dw, wide.sum(dim=0) if ctx.has_bias else None
 
 

@@ -21,8 +21,9 @@ from whisper158.paths import GOLDEN, ROOT
 # A shell's background jobs ignore the interrupt, and so would all programs that tests start from one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says how busy the machine is, and nothing of what is tested.
-settings.register_profile("unhurried", deadline=None)
+# How long an example takes says how busy the machine is, and nothing of what is tested. A gate says the same of the
+# same code each time; whoever runs the tests by hand looks for examples that nobody has tried yet.
+settings.register_profile("unhurried", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("unhurried")
 
 # What a user may have set or stored, and a test should not see.

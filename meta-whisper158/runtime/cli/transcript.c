@@ -74,12 +74,19 @@ static void write_span(FILE *stream, const Segment *segment, char point) {
     write_time(stream, segment->end, point);
 }
 
-static void write_text(FILE *stream, const Transcript *t) {
-    size_t first = 0, length = t->n_bytes;
+const char *transcript_text(const Transcript *t, size_t *length) {
+    size_t first = 0;
 
-    trim(t->text, &first, &length);
-    if (length > 0)
-        (void)fwrite(t->text + first, 1, length, stream);
+    *length = t->n_bytes;
+    trim(t->text, &first, length);
+    return *length > 0 ? t->text + first : "";
+}
+
+static void write_text(FILE *stream, const Transcript *t) {
+    size_t length;
+    const char *const text = transcript_text(t, &length);
+
+    (void)fwrite(text, 1, length, stream);
     (void)fputc('\n', stream);
 }
 
@@ -198,20 +205,20 @@ static struct json_object *timings_object(const Transcript *t) {
 static int write_json(FILE *stream, const Transcript *t, const whisper158_model *model) {
     struct json_object *const object = json_object_new_object();
     struct json_object *const segments = json_object_new_array();
-    size_t first = 0, length = t->n_bytes;
+    size_t length;
+    const char *const text = transcript_text(t, &length);
 
     if (!object || !segments) {
         (void)json_object_put(object);
         (void)json_object_put(segments);
         return -ENOMEM;
     }
-    trim(t->text, &first, &length);
     for (const Segment *s = t->segments; s != t->segments + t->n_segments; s++)
         (void)json_object_array_add(segments, segment_object(t, s));
     (void)json_object_object_add(object, "file", json_text(t->file, strlen(t->file)));
     (void)json_object_object_add(object, "duration", json_number(t->duration, "%.3f"));
     (void)json_object_object_add(object, "language", t->language ? json_text(t->language, strlen(t->language)) : NULL);
-    (void)json_object_object_add(object, "text", json_text(length > 0 ? t->text + first : "", length));
+    (void)json_object_object_add(object, "text", json_text(text, length));
     (void)json_object_object_add(object, "model", model_object(model));
     (void)json_object_object_add(object, "segments", segments);
     (void)json_object_object_add(object, "timings", timings_object(t));
@@ -222,14 +229,14 @@ static int write_json(FILE *stream, const Transcript *t, const whisper158_model 
 static int write_verbose(FILE *stream, const Transcript *t) {
     struct json_object *const object = json_object_new_object();
     struct json_object *const segments = json_object_new_array();
-    size_t first = 0, length = t->n_bytes;
+    size_t length;
+    const char *const text = transcript_text(t, &length);
 
     if (!object || !segments) {
         (void)json_object_put(object);
         (void)json_object_put(segments);
         return -ENOMEM;
     }
-    trim(t->text, &first, &length);
     for (size_t i = 0; i < t->n_segments; i++) {
         struct json_object *const segment = segment_object(t, &t->segments[i]);
 
@@ -240,7 +247,7 @@ static int write_verbose(FILE *stream, const Transcript *t) {
     json_put(object, "task", json_object_new_string("transcribe"));
     json_put(object, "language", t->language ? json_text(t->language, strlen(t->language)) : NULL);
     json_put(object, "duration", json_number(t->duration, "%.3f"));
-    json_put(object, "text", json_text(length > 0 ? t->text + first : "", length));
+    json_put(object, "text", json_text(text, length));
     json_put(object, "segments", segments);
     return json_print(stream, object);
 }

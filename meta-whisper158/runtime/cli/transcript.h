@@ -48,6 +48,9 @@ typedef struct Transcript {
 /* Appends a copy of the segment. Returns 0 or -ENOMEM. */
 int transcript_add(Transcript *transcript, const whisper158_segment *segment);
 
+/* The whole text without spaces at both ends; *length bytes, not NUL-terminated, "" where nothing was said. */
+const char *transcript_text(const Transcript *transcript, size_t *length);
+
 /* Writes one segment in FORM_TIMESTAMPS, the form that does not wait for the end of the file. */
 void transcript_write_line(FILE *stream, const Transcript *transcript, const Segment *segment);
 

@@ -81,7 +81,7 @@ static Answer answer_transcript(const Job *job, Form form, const char *type) {
 static Answer answer_text(const Job *job) {
     struct json_object *const object = json_object_new_object();
     size_t length;
-    const char *const text = job_text(job, &length);
+    const char *const text = transcript_text(&job->transcript, &length);
 
     json_put(object, "text", json_text(text, length));
     return answer_json(MHD_HTTP_OK, object);

@@ -51,18 +51,6 @@ void job_cancel(Job *job) {
     atomic_store(&job->cancelled, true);
 }
 
-const char *job_text(const Job *job, size_t *length) {
-    const Transcript *const t = &job->transcript;
-    size_t first = 0, end = t->n_bytes;
-
-    while (first < end && t->text[first] == ' ')
-        first++;
-    while (end > first && t->text[end - 1] == ' ')
-        end--;
-    *length = end - first;
-    return *length ? t->text + first : "";
-}
-
 double job_confidence(const Job *job) {
     const Transcript *const t = &job->transcript;
     double sum = 0.0;

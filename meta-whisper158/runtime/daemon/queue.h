@@ -77,9 +77,6 @@ Job *job_free(Job *job);
 /* From any thread, between queue_put and `done`. */
 void job_cancel(Job *job);
 
-/* Text without spaces at both ends; *length bytes, not NUL-terminated, "" where nothing was said. */
-const char *job_text(const Job *job, size_t *length);
-
 /* The model's certainty from 0 to 1: the geometric mean of its tokens' probabilities. 0 where nothing was said. */
 double job_confidence(const Job *job);
 

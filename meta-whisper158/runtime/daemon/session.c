@@ -130,7 +130,7 @@ static Event event_of_job(const Job *job, EventKind kind) {
         .name = job->why,
     };
 
-    event.text = job_text(job, &event.length);
+    event.text = transcript_text(&job->transcript, &event.length);
     return event;
 }
 

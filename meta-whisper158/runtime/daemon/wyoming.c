@@ -312,7 +312,7 @@ static void on_segment(Job *job, const char *text) {
 static void on_done(Job *job) {
     Client *const client = job->user;
     size_t length;
-    const char *const text = job_text(job, &length);
+    const char *const text = transcript_text(&job->transcript, &length);
 
     (void)stats_job(client->wyoming->options.stats, job, "wyoming");
     client->job = NULL;

@@ -200,6 +200,41 @@ def test_what_was_heard_is_remembered_as_it_was(write: Callable[..., Path]) -> N
     fresh = whole.learner(replace(batch, key=None), config.stages[0])["loss"].item()
     assert again == pytest.approx(first, rel=1e-3) and again == pytest.approx(fresh, rel=0.05)
 
+def test_after_its_rounds_a_cycle_gives_way_to_another(write: Callable[..., Path]) -> None:
+    stage = {**CONFIG["stages"][1], **ONLY_WORDS, "steps": 10, "cycle": 2, "rounds": 2}
+    path = write(stages=[stage])
+    assert [batch.key for batch in map(made(path).__getitem__, range(10))] == [0, 1, 0, 1, 2, 3, 2, 3, 4, 5]
+    config = configs.read(path)
+    whole = run.Run(config, Place(0, 1, torch.device("cpu")), resume=False)
+    items = made(path)
+    for i in range(6):
+        whole.learner(items[i], config.stages[0])
+    assert list(whole.learner._heard) == [2, 3]
+
+
+def test_words_are_exchanged_for_others_of_the_batch_and_the_parent_is_asked_anew(write: Callable[..., Path]) -> None:
+    stage = {**CONFIG["stages"][1], **ONLY_WORDS, "steps": 8, "cycle": 2}
+    path, other = write(stages=[{**stage, "corrupt": 0.8}]), write("other", stages=[stage])
+    config = configs.read(path)
+    whole = run.Run(config, Place(0, 1, torch.device("cpu")), resume=False)
+    end = whole.tokenizer.special.eot
+    seen = set()
+    items, sound = made(path), made(other)
+    for i in range(8):
+        corrupt = items[i]
+        text, before = corrupt.text, sound[i].text
+        assert text is not None and before is not None
+        changed = text.tokens != before.tokens
+        assert set(text.tokens[changed].tolist()) <= set(before.tokens[before.tokens < end].tolist())
+        assert not changed[before.tokens >= end].any() and torch.equal(text.labels, before.labels)
+        for row, key in enumerate(text.keys):
+            assert key is None or not changed[row].any()
+        seen.add(tuple(text.tokens[0].tolist()))
+        kept = whole.learner(corrupt, config.stages[0])["kl"].item()
+        fresh = whole.learner(replace(corrupt, key=None), config.stages[0])["kl"].item()
+        assert kept == pytest.approx(fresh, rel=2e-2)
+    assert len(seen) > 2
+
 
 def test_a_brimful_window_ends_with_the_speech(write: Callable[..., Path]) -> None:
     settings = {"brim_share": 1.0, "augment_share": 0.0, "silence_share": 0.0, "join_share": 0.0, "full_share": 0.0}
@@ -466,6 +501,7 @@ def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], t
         ),
         ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "cycle": 1, "losses": {"kl": 1}}]}, "its answers change"),
         ({"stages": [{"name": "", "steps": 1, "warmup": 0, "speaker": "I", "losses": {"kl": 1}}]}, "student or parent"),
+        ({"stages": [{"name": "", "steps": 1, "warmup": 0, "corrupt": 2, "losses": {"kl": 1}}]}, "corrupt: is 2"),
         ({"data": {"sources": [{"manifest": "/nowhere.jsonl"}]}}, "there is no file /nowhere.jsonl"),
         ({"data": {"min_seconds": 20.0, "dev_clips": 0}}, "no clips are left"),
     ],

@@ -120,16 +120,17 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         stage, within = self._config.stage_at(index // self._processes)
-        # Of a stage that goes in cycles, the batch has the number that it had in the first of them.
-        again = within // stage.cycle * stage.cycle * self._processes if stage.cycle else 0
-        rng = np.random.default_rng([self._config.seed, index - again])
+        sound = index - (within - stage.sounding(within)) * self._processes
+        rng = np.random.default_rng([self._config.seed, sound])
         frames = stage.frames or self._data.frames
         if not stage.text:
             return self._sound_batch(rng, frames, stage.crop_seconds)
         batch = self._spoken_batch(rng, frames)
         if batch.text is not None:
             batch.text.stray = self._stray(np.random.default_rng([self._config.seed, index, 1]), len(batch.mel))
-        return replace(batch, key=index - again if stage.cycle else None)
+            if stage.corrupt:
+                self._corrupt(np.random.default_rng([self._config.seed, index, 2]), batch.text, stage.corrupt)
+        return replace(batch, key=sound if stage.cycle else None)
 
     # ------------------------------------------------------------------------------------------------- without text
 
@@ -222,6 +223,16 @@ class Batches(Dataset[Batch]):
             tokens[row, : len(ids)] = torch.tensor(ids)
             mask[row, len(prompt) : len(ids)] = True
         return Stray(tokens, mask, torch.tensor(rows))
+
+    def _corrupt(self, rng: np.random.Generator, text: Text, most: float) -> None:
+        """Puts words of the batch in the place of others, in half of its samples, which are then no longer the same."""
+        words = text.tokens < self._tokenizer.special.eot
+        pool = text.tokens[words].numpy()
+        for row in np.flatnonzero(rng.random(len(words)) < 0.5):
+            chosen = words[row] & torch.from_numpy(rng.random(words.shape[1]) < rng.uniform(0, most))
+            if chosen.any():
+                text.tokens[row, chosen] = torch.from_numpy(rng.choice(pool, int(chosen.sum())))
+                text.keys[row] = None
 
     def _sound(self, rng: np.random.Generator, plan: Plan) -> Floats:
         if not plan.clips:

@@ -85,8 +85,11 @@ class Stage:
     ramp: steps over which the latent weights give way to their codes. frames: as in Data; 0 for what that says.
     speaker: whose decoder says what the student's encoder heard, "student" or "parent"; an encoder that learns through
     the parent's words learns what matters for words.
-    cycle: after so many steps the batches come again, but for their stray texts. Only for stages whose encoder is
-    frozen: what it makes of a batch is computed once and kept in memory, 10 MB for a batch of tiny."""
+    cycle: after so many steps the batches come again, but for their stray texts, and after as many `rounds` others take
+    their place (0: never). Only for stages whose encoder is frozen: what it makes of a batch is computed once and kept
+    in memory, 20 MB for a batch of tiny.
+    corrupt: in half of the samples with text, of the words that came before, up to this share is exchanged for others.
+    What the parent makes of that is the lesson: a decoder that cannot trust what came before has to listen."""
 
     name: str
     steps: int
@@ -102,6 +105,15 @@ class Stage:
     frames: int = 0
     speaker: str = "student"
     cycle: int = 0
+    rounds: int = 0
+    corrupt: float = 0.0
+
+    def sounding(self, within: int) -> int:
+        """The number within the stage of the batch whose sound step `within` hears."""
+        if not self.cycle:
+            return within
+        turn = within // (self.cycle * self.rounds) if self.rounds else 0
+        return turn * self.cycle + within % self.cycle
 
 
 @dataclass(frozen=True)
@@ -183,6 +195,8 @@ def _check_stage(stage: Stage, where: str) -> None:
         die(f"{where}.speaker: is {stage.speaker!r}", "it can be student or parent")
     if stage.cycle and (losses.encoder > 0 or not {"stem", "encoder"} <= set(stage.frozen)):
         die(f"{where}.cycle: the encoder learns here, so its answers change", "freeze stem and encoder, or drop it")
+    if not 0 <= stage.corrupt <= 1:
+        die(f"{where}.corrupt: is {stage.corrupt:g}, must be from 0 to 1")
     for part in stage.frozen:
         if part not in ("stem", "encoder", "decoder", "embedding"):
             die(f"{where}.frozen: {part!r} is no part", "the parts are stem, encoder, decoder and embedding")

@@ -24,6 +24,7 @@ class Learner(nn.Module):
         self._hearing_student = [network.pair(student, parent)]
         self._said: dict[str, Tensor] = {}
         self._heard: dict[int, tuple[Trace, Trace | None]] = {}
+        self._heard_clean: dict[int, Tensor] = {}
         self._remember = remember
 
     @property
@@ -44,7 +45,7 @@ class Learner(nn.Module):
             result["encoder.out"] = losses.out_loss(heard.out, target.out)
             result["encoder"] = torch.stack(by_block).mean() + result["encoder.out"]
         if batch.text is not None:
-            result |= self._of_text(batch.text, heard, stage)
+            result |= self._of_text(batch, batch.text, heard, stage)
             if batch.text.stray is not None and target is not None:
                 _add(result, self._of_stray(batch.text.stray, heard, target, stage))
         result["loss"] = _weighted(result, stage.losses)
@@ -63,13 +64,22 @@ class Learner(nn.Module):
                 target = self.parent.encoder(batch.mel)
         if batch.key is None:
             return heard, target
-        self._heard[batch.key] = _out(heard), _out(target) if target else None
-        return self._heard[batch.key]
+        kept = _out(heard), _out(target) if target else None
+        _keep(self._heard, batch.key, kept, stage.cycle)
+        return kept
 
-    def _of_text(self, text: Text, heard: Trace, stage: Stage) -> dict[str, Tensor]:
+    def _parent_hears(self, batch: Batch, text: Text, rows: list[int], stage: Stage) -> Tensor:
+        """What the parent's encoder makes of the clean sound of these samples"""
+        if batch.key is None:
+            return self.parent.encoder(text.mel[rows]).out
+        if batch.key not in self._heard_clean:
+            _keep(self._heard_clean, batch.key, _out(self.parent.encoder(text.mel)).out, stage.cycle)
+        return self._heard_clean[batch.key][rows]
+
+    def _of_text(self, batch: Batch, text: Text, heard: Trace, stage: Stage) -> dict[str, Tensor]:
         decoder = self.pupil(stage).decoder
         said = decoder(text.tokens, heard.out, apart=stage.apart)
-        target = self._parent_says(text)
+        target = self._parent_says(batch, text, stage)
         result: dict[str, Tensor] = {}
         # In silence alone there is nothing that the parent could teach.
         if stage.losses.decoder > 0 and text.mask.any():
@@ -108,19 +118,18 @@ class Learner(nn.Module):
         return result
 
     @torch.no_grad()
-    def _parent_says(self, text: Text) -> Trace:
+    def _parent_says(self, batch: Batch, text: Text, stage: Stage) -> Trace:
         """The parent's decoder at every position of the tokens, from memory where it is there."""
         unknown = [i for i, key in enumerate(text.keys) if key is None or key not in self._said]
         all_stages: Tensor | None = None
         if unknown:
-            audio = self.parent.encoder(text.mel[unknown]).out
-            trace = self.parent.decoder(text.tokens[unknown], audio)
+            trace = self.parent.decoder(text.tokens[unknown], self._parent_hears(batch, text, unknown, stage))
             all_stages = torch.stack([*trace.stages, trace.out])
         known = [i for i in range(len(text.keys)) if i not in unknown]
         whole = self._recall(text, known)
         if all_stages is not None:
             whole[:, unknown] = all_stages
-            self._keep(text, unknown, all_stages)
+            self._note(text, unknown, all_stages)
         return Trace(list(whole[:-1]), whole[-1])
 
     def _recall(self, text: Text, known: list[int]) -> Tensor:
@@ -133,12 +142,19 @@ class Learner(nn.Module):
             whole[:, i, : kept.shape[1]] = kept.to(whole)
         return whole
 
-    def _keep(self, text: Text, rows: list[int], stages: Tensor) -> None:
+    def _note(self, text: Text, rows: list[int], stages: Tensor) -> None:
         for at, i in enumerate(rows):
             key = text.keys[i]
             if key is not None and len(self._said) < self._remember:
                 length = int(text.mask[i].nonzero().max()) + 1
                 self._said[key] = stages[:, at, :length].half().cpu()
+
+
+def _keep(memory: dict[int, Any], key: int, value: Any, room: int) -> None:
+    """Adds `value`; what was added first makes room for it."""
+    while len(memory) >= room:
+        del memory[next(iter(memory))]
+    memory[key] = value
 
 
 def _out(trace: Trace) -> Trace:

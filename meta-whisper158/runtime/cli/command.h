@@ -21,6 +21,9 @@ int command_devices(int argc, char **argv);
 /* Prints a help text to standard output. Returns the exit status. */
 int print_help(const char *text);
 
+/* Sees to it that what was printed to standard output arrived. Returns the exit status. */
+int finish_output(void);
+
 /* The model that `path` names. NULL stands for $WHISPER158_MODEL, where that is not set for the one that is installed. */
 const char *find_model_path(const char *path);
 

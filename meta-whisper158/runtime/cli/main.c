@@ -30,7 +30,7 @@ static const struct {
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
-static int finish_output(void) {
+int finish_output(void) {
     OutputFile out;
     whisper158_error error;
     int r;

@@ -105,7 +105,7 @@ static int run(const char *socket, bool json) {
         events_close(&events);
     }
     if (r >= 0)
-        return print_help("");
+        return finish_output();
     report("%s", error.text);
     return exit_status(r);
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from whisper158.build import runtime
+from whisper158.paths import RUNTIME
 from whisper158.run import run, tool
 
 # Tenths of what `systemd-analyze security` calls exposure, from 0 to 10.
@@ -103,6 +104,25 @@ def test_sockets_have_names_and_are_not_for_everybody(root: Path) -> None:
     wyoming = unit(found(root, "whisper158d-wyoming.socket"))["Socket"]
     assert wyoming["FileDescriptorName"] == ["wyoming"]
     assert wyoming["ListenStream"] == ["127.0.0.1:10300"]
+
+
+def test_a_restart_of_the_service_is_enough_for_a_socket_that_was_enabled(root: Path) -> None:
+    """systemd refuses to start a socket whose service runs: that must start it before itself."""
+    install = unit(found(root, "whisper158d-wyoming.socket"))["Install"]
+    assert install["WantedBy"] == ["sockets.target", "whisper158d.service"]
+    told = [path.read_text() for path in (*root.rglob("default/whisper158"), RUNTIME / "man" / "whisper158d.8.scd")]
+    assert len(told) == 2
+    for text in told:
+        assert "systemctl enable whisper158d-wyoming.socket" in text
+        assert "enable --now whisper158d-wyoming.socket" not in text
+
+
+def test_the_service_is_started_again_however_often_it_breaks(root: Path) -> None:
+    settings = unit(found(root, "whisper158d.service"))
+    assert settings["Unit"]["StartLimitIntervalSec"] == ["0"]
+    assert settings["Service"]["Restart"] == ["on-failure"]
+    # EX_USAGE, EX_DATAERR, EX_NOINPUT: what does not mend itself.
+    assert settings["Service"]["RestartPreventExitStatus"] == ["64 65 66"]
 
 
 def test_the_file_with_options_sets_nothing_by_itself(root: Path) -> None:

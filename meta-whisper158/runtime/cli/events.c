@@ -29,7 +29,7 @@ static int connect_to(const char *path, whisper158_error *error) {
     if (r == -ENOENT || r == -ECONNREFUSED)
         return fail(error, -ENOENT, "no daemon listens on %s; start whisper158d, or name its socket with --socket", path);
     if (r == -EACCES)
-        return fail(error, r, "%s is not for this user to read; its group is (SocketGroup= of whisper158d.socket)", path);
+        return fail(error, r, "%s is for members of its group only (SocketGroup= of whisper158d.socket)", path);
     return fail(error, r, "%s: %s", path, strerror(-r));
 }
 

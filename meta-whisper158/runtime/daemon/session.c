@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "gaps.h"
 #include "log.h"
 #include "notify.h"
 #include "report.h"
@@ -32,6 +33,7 @@ struct Session {
     /* The main thread's. */
     bool speaking;
     bool open; /* there is input */
+    Gaps gaps;
 };
 
 /* An event on its way from the source's thread to the main thread. */
@@ -78,12 +80,13 @@ static void run_state(Note *note) {
 static void run_dropped(Note *note) {
     Session *const s = note->session;
 
-    log_line(LOG_WARNING, "%s", note->text);
     publish(s, &note->event);
     if (note->event.utterance) {
+        log_line(LOG_WARNING, "%s", note->text);
         s->speaking = false;
         publish_listening(s);
     } else {
+        gaps_add(&s->gaps, note->event.lost);
         stats_gap(s->options.stats, note->event.lost);
     }
 }
@@ -317,6 +320,7 @@ int session_new(Session **out, const SessionOptions *options, whisper158_error *
     if (!s)
         return fail(error, -ENOMEM, "no memory to listen");
     s->options = *options;
+    s->gaps = (Gaps){.loop = options->loop, .pause = GAPS_PAUSE};
     r = whisper158_vad_new(&s->vad, options->model, error);
     if (r == -ENOENT)
         (void)fail(error, r, "the model has no voice activity detector: make it anew with this version's tools, or serve "
@@ -350,6 +354,7 @@ void session_reopen(Session *session) {
 Session *session_free(Session *session) {
     if (!session)
         return NULL;
+    gaps_end(&session->gaps);
     (void)source_free(session->source);
     (void)hearing_free(session->hearing);
     (void)whisper158_vad_free(session->vad);

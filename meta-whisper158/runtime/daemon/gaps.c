@@ -27,7 +27,7 @@ static void tell_more(Timer *timer) {
 void gaps_add(Gaps *gaps, double seconds) {
     gaps->count++;
     gaps->seconds += seconds;
-    if (!gaps->quiet.loop)
+    if (!gaps->quiet.loop || seconds >= GAPS_LONG)
         tell_more(&(Timer){.user = gaps});
 }
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the log says of input that was lost. A machine that cannot keep up loses some every second, for as long as that
- * lasts: the first gap is told of at once, those that follow it all together, a minute later.
+ * lasts: the first gap is told of at once, and so is a long one; others all together, a minute later.
  */
 #ifndef WHISPER158_GAPS_H
 #define WHISPER158_GAPS_H
@@ -12,6 +12,7 @@
 #include "loop.h"
 
 #define GAPS_PAUSE 60.0
+#define GAPS_LONG 1.0
 
 /* Of the main thread. */
 typedef struct Gaps {

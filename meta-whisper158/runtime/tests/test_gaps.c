@@ -57,7 +57,8 @@ int main(void) {
         "0.50 s of the input were not captured",
         "0.75 s of the input were not captured, in 3 places",
         "0.25 s of the input were not captured",
-        "2.00 s of the input were not captured", /* after a pause in which nothing was lost, at once */
+        "0.75 s of the input were not captured",              /* after a pause in which nothing was lost: at once */
+        "60.50 s of the input were not captured, in 2 places", /* it is too long to wait */
         "1.00 s of the input were not captured, in 2 places",
     };
     Gaps gaps = {.pause = PAUSE};
@@ -74,7 +75,9 @@ int main(void) {
     gaps_add(&gaps, 0.25);
     while (gaps.quiet.loop)
         run_for(gaps.loop, PAUSE);
-    gaps_add(&gaps, 2.0);
+    gaps_add(&gaps, 0.75);
+    gaps_add(&gaps, 0.5);
+    gaps_add(&gaps, 60.0);
     gaps_add(&gaps, 0.5);
     gaps_add(&gaps, 0.5);
     gaps_end(&gaps);

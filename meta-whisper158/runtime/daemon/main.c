@@ -245,7 +245,7 @@ static whisper158_tuning *find_tuning(const Daemon *d) {
     int r = path && !d->options.no_tuning ? tuning_load(&tuning, d->model, path, &error) : -ENOENT;
 
     if (r < 0 && (r != -ENOENT || d->options.cache))
-        log_line(LOG_WARNING, "%s is not used: %s", path, error.text);
+        log_line(LOG_WARNING, "what was tuned is not used: %s", error.text);
     free(usual);
     return r < 0 ? NULL : tuning;
 }

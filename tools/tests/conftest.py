@@ -15,7 +15,9 @@ from hypothesis import settings
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.sounds import sounds as recorded_sounds
-from whisper158.model import models
+from whisper158.model import models, silero
+from whisper158.model.golden import golden as golden_checkpoint
+from whisper158.model.pack import FORMATS, pack
 from whisper158.paths import GOLDEN, ROOT
 
 # A shell's background jobs ignore the interrupt, and so would all programs that tests start from one.
@@ -61,6 +63,14 @@ def model() -> Callable[[str], Path]:
 def golden() -> Path:
     """A tiny model of random weights: it says nonsense, but at once."""
     return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Says nonsense, at once, and knows where somebody speaks."""
+    path = tmp_path_factory.mktemp("babbler") / "babbler.w158"
+    pack(golden_checkpoint(), FORMATS["q8"], path, detector=silero.load())
+    return path
 
 
 @pytest.fixture(scope="session", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)

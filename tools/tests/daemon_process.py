@@ -88,6 +88,22 @@ class Client:
         self.connection.close()
 
 
+def audio(seconds: float, rate: int = 16000) -> bytes:
+    """Something loud, as a chunk of Wyoming."""
+    samples = bytes(range(1, 255)) * (int(rate * seconds * 2) // 254)
+    data = json.dumps({"rate": rate, "width": 2, "channels": 1}).encode()
+    header = {"type": "audio-chunk", "data_length": len(data), "payload_length": len(samples)}
+    return json.dumps(header).encode() + b"\n" + data + samples
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Until the daemon closes the connection."""
+    answer = b""
+    while piece := connection.recv(65536):
+        answer += piece
+    return answer
+
+
 def connect(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(path))  # waits where too many do already, which a timeout would forbid

@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon_process import PATIENCE, Daemon, connect, running
+from tests.daemon_process import PATIENCE, Daemon, audio, connect, everything, running
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +50,6 @@ def answers(path: Path, request: bytes, expected: bytes) -> bool:
             return expected in answer
     except OSError:  # refused, and closed before it could be asked
         return False
-
-
-def audio(seconds: float, rate: int = 16000) -> bytes:
-    """Something loud, as a chunk of Wyoming."""
-    samples = bytes(range(1, 255)) * (int(rate * seconds * 2) // 254)
-    data = json.dumps({"rate": rate, "width": 2, "channels": 1}).encode()
-    header = {"type": "audio-chunk", "data_length": len(data), "payload_length": len(samples)}
-    return json.dumps(header).encode() + b"\n" + data + samples
-
-
-def everything(connection: socket.socket) -> bytes:
-    """Until the daemon closes the connection."""
-    answer = b""
-    while piece := connection.recv(65536):
-        answer += piece
-    return answer
 
 
 def test_a_thousand_connects(served: Daemon) -> None:
@@ -148,6 +131,22 @@ def test_wyoming_refuses_with_an_error(served: Daemon, sent: bytes, why: str) ->
         header, _, data = everything(client).partition(b"\n")
     assert json.loads(header)["type"] == "error"
     assert why in json.loads(data)["text"]
+
+
+def test_all_clients_together_may_send_only_so_much(served: Daemon) -> None:
+    clients = [served.connect_wyoming() for _ in range(3)]
+    answers = []
+    for client in clients:
+        client.sendall(audio(110.0, rate=1000) + b'{"type": "ping"}\n')
+        answers.append(client.recv(1000))
+    assert [b"pong" in answer for answer in answers] == [True, True, False]
+    assert b"too many others are sending audio" in answers[2] + everything(clients[2])
+    for client in clients:
+        client.close()
+    check_health(served)
+    with served.connect_wyoming() as client:
+        client.sendall(audio(110.0, rate=1000) + b'{"type": "ping"}\n')
+        assert b"pong" in client.recv(1000)
 
 
 def test_clients_that_vanish(served: Daemon) -> None:

@@ -25,9 +25,6 @@ from tests.daemon_process import PATIENCE, kinds, running
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.wer import word_error_rate
-from whisper158.model import silero
-from whisper158.model.golden import golden as golden_checkpoint
-from whisper158.model.pack import FORMATS, pack
 
 MODEL = "tiny.en-q8"
 WORDS = "agent-loginok"
@@ -36,14 +33,6 @@ WORDS = "agent-loginok"
 @pytest.fixture(scope="module")
 def whisper158d() -> Path:
     return runtime.build(runtime.NATIVE) / "daemon" / "whisper158d"
-
-
-@pytest.fixture(scope="module")
-def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Says nonsense, at once, and knows where somebody speaks."""
-    path = tmp_path_factory.mktemp("babbler") / "babbler.w158"
-    pack(golden_checkpoint(), FORMATS["q8"], path, detector=silero.load())
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,6 @@ import soundfile
 from tests.daemon_process import Daemon, running
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
-from whisper158.model import silero
-from whisper158.model.golden import golden as golden_checkpoint
-from whisper158.model.pack import FORMATS, pack
 
 RATE = 16000
 
@@ -28,14 +25,6 @@ CONFIGURATION = """
 pcm.quiet {{ type null }}
 pcm.mic {{ type file slave.pcm {{ type null }} file /dev/null infile "{recording}" format raw }}
 """
-
-
-@pytest.fixture(scope="module")
-def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Says nonsense, at once, and knows where somebody speaks."""
-    path = tmp_path_factory.mktemp("babbler") / "babbler.w158"
-    pack(golden_checkpoint(), FORMATS["q8"], path, detector=silero.load())
-    return path
 
 
 @pytest.fixture

@@ -9,14 +9,28 @@
 
 #include "report.h"
 
+static void tell_trouble(Feed *feed) {
+    whisper158_error sentence;
+
+    while (recorder_trouble(feed->recorder, &sentence))
+        if (feed->listener.warning)
+            feed->listener.warning(feed->listener.user, sentence.text);
+}
+
+void feed_end_recording(Feed *feed) {
+    if (!feed->recorder)
+        return;
+    recorder_stop(feed->recorder);
+    tell_trouble(feed);
+    feed->recorder = recorder_free(feed->recorder);
+}
+
 static void take_samples(void *user, const float *samples, size_t count) {
     Feed *const feed = user;
-    whisper158_error sentence;
 
     if (feed->recorder) {
         recorder_push(feed->recorder, samples, count);
-        if (recorder_trouble(feed->recorder, &sentence) && feed->listener.warning)
-            feed->listener.warning(feed->listener.user, sentence.text);
+        tell_trouble(feed);
     }
     feed->listener.samples(feed->listener.user, samples, count);
 }

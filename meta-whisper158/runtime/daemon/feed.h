@@ -56,6 +56,9 @@ void feed_woken(Feed *feed);
 
 void feed_close(Feed *feed);
 
+/* Writes what is left and tells what was wrong with it; the source's thread must have ended. */
+void feed_end_recording(Feed *feed);
+
 /* Records from a microphone until the source is stopped. */
 void microphone_run(Feed *feed, const char *device);
 

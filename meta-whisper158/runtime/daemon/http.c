@@ -25,19 +25,20 @@
 enum {
     BODY_MAX = 25 << 20,  /* bytes of a request, as on OpenAI's servers */
     DRAIN_MAX = 1 << 20,  /* a refused request that is no longer is read to its end: who writes may not listen */
-    BODIES_MAX = 48 << 20, /* bytes of all files that are on their way in */
+    BODIES_MAX = 48 << 20, /* bytes of all files that are on their way in, or wait to be decoded */
     GROW = 1 << 18,
     POST_BUFFER = 4096,
     CONNECTION_BYTES = 32 << 10, /* what libmicrohttpd may take for one, its headers included */
     CONNECTIONS = 128, /* far more than clients: who only connects must not keep out those who ask for something */
-    IDLE_SECONDS = 30,
 };
 
 #define HEADER_SECONDS 10.0
 #define BODY_SECONDS 120.0
+#define READ_SECONDS 30.0 /* for a reader of events to take what there is; something is sent more often than that */
 #define WARN_SECONDS 60.0 /* between two complaints about tokens */
 
-/* Ends a connection whose client takes too long; libmicrohttpd itself only minds a client that does nothing at all. */
+/* Ends a connection whose client takes too long. libmicrohttpd has a timeout too, but that only minds a client that does
+ * nothing at all, and counts time in which this process was stopped. */
 typedef struct Deadline {
     Timer timer;
     int fd;
@@ -56,8 +57,8 @@ struct Http {
     Decoder *decoder;
     EventStreams *events;
     Request *first;
-    size_t bytes; /* of all files that are on their way in */
-    double warned;
+    size_t bytes; /* of all files that are on their way in, or wait to be decoded */
+    double warned, warned_full; /* 0: never */
 };
 
 /* A transcription under way. */
@@ -68,7 +69,7 @@ struct Request {
     struct MHD_PostProcessor *post;
     HttpForm form;
     unsigned char *file; /* [size] */
-    size_t size, room;
+    size_t size, room;   /* `room` counts until the file is decoded, whoever has it */
     bool complete; /* all of the body is here, and what became of it is decided */
     bool refused;  /* the answer is an error */
     Answer answer;
@@ -252,6 +253,15 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **c
 
 /* --------------------------------------------------------------------------------------------------- a file's way to text */
 
+static void warn(double *warned, const char *sentence) {
+    const double now = loop_now();
+
+    if (*warned == 0.0 || now - *warned > WARN_SECONDS) {
+        log_line(LOG_WARNING, "http: %s", sentence);
+        *warned = now;
+    }
+}
+
 static void on_done(Job *job) {
     Request *const request = job->user;
 
@@ -283,21 +293,26 @@ static Job *make_job(Request *request, Audio *audio) {
     return job;
 }
 
-static void enqueue(Request *request, Audio *audio) {
+/* `cancelled`: its client went while it was decoded. */
+static void enqueue(Request *request, Audio *audio, bool cancelled) {
     Job *const job = make_job(request, audio);
     const int r = job ? queue_put(request->http->options.queue, job) : -ENOMEM;
 
     if (r >= 0) {
         request->job = job;
+        if (cancelled)
+            job_cancel(job);
         return;
     }
     (void)job_free(job);
-    if (r == -ENOSPC)
+    if (r == -ENOSPC) {
+        warn(&request->http->warned_full, "a request is refused: too much waits to be transcribed already");
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too much waits to be transcribed already; try again later", NULL,
                "queue_full");
-    else
+    } else {
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, r == -ESHUTDOWN ? "the daemon is about to end" : "out of memory",
                NULL, NULL);
+    }
     resume(request);
 }
 
@@ -322,10 +337,11 @@ static void on_decoded(Decoding *decoding) {
 
     if (request) {
         request->decoding = NULL;
+        forget_file(request);
         if (decoding->error < 0)
             refuse_audio(request, decoding);
         else
-            enqueue(request, &decoding->audio);
+            enqueue(request, &decoding->audio, atomic_load(&decoding->cancelled));
     }
     (void)decoding_free(decoding);
 }
@@ -343,7 +359,6 @@ static void decode(Request *request) {
     decoding->done = on_decoded;
     decoding->user = request;
     request->file = NULL;
-    forget_file(request);
     request->decoding = decoding;
     decoder_put(request->http->decoder, decoding);
     suspend(request);
@@ -467,14 +482,10 @@ static Answer refuse_method(Route route) {
 }
 
 static Answer refuse_token(Http *http) {
-    const double now = loop_now();
     const Answer answer = answer_error(MHD_HTTP_UNAUTHORIZED, "this needs the header \"Authorization: Bearer TOKEN\"",
                                        NULL, "invalid_api_key");
 
-    if (http->warned == 0.0 || now - http->warned > WARN_SECONDS) {
-        log_line(LOG_WARNING, "http: a request without the right token was refused");
-        http->warned = now;
-    }
+    warn(&http->warned, "a request without the right token was refused");
     if (answer.response)
         (void)MHD_add_response_header(answer.response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     return answer;
@@ -516,13 +527,21 @@ static bool has_body(struct MHD_Connection *connection) {
     return body_length(connection) > 0 || header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
+static size_t count_requests(const Http *http) {
+    size_t count = 0;
+
+    for (const Request *request = http->first; request; request = request->next)
+        count++;
+    return count;
+}
+
 /* Of an upload: {0}, and a post processor that takes it. */
 static Answer judge_upload(Request *request) {
     struct MHD_Connection *const connection = request->connection;
     static const char form[] = "multipart/form-data";
     const char *const type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
 
-    if (http_pending(request->http) > request->http->options.clients)
+    if (count_requests(request->http) > request->http->options.clients)
         return answer_error(MHD_HTTP_SERVICE_UNAVAILABLE, "too many others have files transcribed; try again later", NULL,
                             "queue_full");
     if (body_length(connection) > BODY_MAX + DRAIN_MAX)
@@ -564,6 +583,11 @@ static Answer answer_health(void) {
     return answer_json(MHD_HTTP_OK, object);
 }
 
+/* A stream has room for more. */
+static void on_reading(const void *user, struct MHD_Connection *connection) {
+    set_deadline(user, connection, READ_SECONDS);
+}
+
 static Answer answer_events(const Http *http, struct MHD_Connection *connection) {
     struct MHD_Response *response;
 
@@ -573,7 +597,7 @@ static Answer answer_events(const Http *http, struct MHD_Connection *connection)
     if (!response)
         return (Answer){0};
     answer_add_headers(response, "text/event-stream");
-    set_deadline(http, connection, 0.0);
+    on_reading(http, connection);
     if (http->options.subscribed)
         http->options.subscribed(http->options.user);
     return (Answer){MHD_HTTP_OK, response};
@@ -696,10 +720,9 @@ static int start(Http *http, whisper158_error *error) {
 
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
-        http->listening, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
-        1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_END);
+        http->listening, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
     if (!http->daemon)
         return fail(error, -ENOMEM, "the server of --http cannot be started");
     http->listening = -1;
@@ -721,7 +744,7 @@ int http_new(Http **out, const HttpOptions *options, whisper158_error *error) {
         r = listen_to(http, error);
     if (r >= 0 &&
         (decoder_new(&http->decoder, options->loop) < 0 ||
-         event_streams_new(&http->events, options->loop, options->bus, options->model, pump_soon, http) < 0))
+         event_streams_new(&http->events, options->loop, options->bus, options->model, pump_soon, on_reading, http) < 0))
         r = fail(error, -ENOMEM, "no memory for the server of --http");
     if (r >= 0)
         r = start(http, error);
@@ -738,16 +761,16 @@ void http_stop(Http *http) {
 
     if (fd >= 0)
         (void)close(fd);
+    pump(http);
+}
+
+void http_end_events(Http *http) {
     event_streams_end(http->events);
     pump(http);
 }
 
 size_t http_pending(const Http *http) {
-    size_t count = 0;
-
-    for (const Request *request = http->first; request; request = request->next)
-        count++;
-    return count;
+    return count_requests(http) + event_streams_count(http->events);
 }
 
 Http *http_free(Http *http) {

@@ -51,10 +51,13 @@ typedef struct HttpOptions {
  */
 int http_new(Http **out, const HttpOptions *options, whisper158_error *error);
 
-/* Accepts no more, ends the streams of events, and lets the requests under way be answered. */
+/* Accepts no more, and lets the requests under way be answered. */
 void http_stop(Http *http);
 
-/* Requests that still have to be answered. */
+/* No more events will come: their streams end, once what waits in them is sent. */
+void http_end_events(Http *http);
+
+/* Requests that still have to be answered, and streams that have not ended. */
 size_t http_pending(const Http *http);
 
 /* No job of its may be in the queue any more. NULL is allowed. Returns NULL. */

@@ -35,6 +35,7 @@ struct EventStreams {
     Bus *bus;
     const whisper158_model *model;
     void (*resumed)(void *user);
+    void (*reading)(const void *user, struct MHD_Connection *connection);
     void *user;
     EventStream *first;
     Timer beat;
@@ -130,6 +131,7 @@ static ssize_t on_read(void *user, uint64_t position, char *to, size_t room) {
     const size_t count = waiting < room ? waiting : room;
 
     (void)position;
+    stream->streams->reading(stream->streams->user, stream->connection);
     if (count > 0) {
         memcpy(to, stream->bytes + stream->start, count);
         stream->start += count;
@@ -179,11 +181,13 @@ struct MHD_Response *event_streams_open(EventStreams *streams, struct MHD_Connec
 /* ------------------------------------------------------------------------------------------------------------------ all */
 
 int event_streams_new(EventStreams **out, Loop *loop, Bus *bus, const whisper158_model *model,
-                      void (*resumed)(void *user), void *user) {
+                      void (*resumed)(void *user), void (*reading)(const void *user, struct MHD_Connection *connection),
+                      void *user) {
     *out = malloc(sizeof **out);
     if (!*out)
         return -ENOMEM;
-    **out = (EventStreams){.loop = loop, .bus = bus, .model = model, .resumed = resumed, .user = user};
+    **out = (EventStreams){
+        .loop = loop, .bus = bus, .model = model, .resumed = resumed, .reading = reading, .user = user};
     return 0;
 }
 

@@ -17,9 +17,11 @@
 
 typedef struct EventStreams EventStreams;
 
-/* `resumed` is called whenever a connection was: libmicrohttpd must be run then, but not from within. */
+/* `resumed` is called whenever a connection was: libmicrohttpd must be run then, but not from within. `reading` is called
+ * whenever a connection can be sent more, which is every few seconds where its client reads what it is sent. */
 int event_streams_new(EventStreams **out, Loop *loop, Bus *bus, const whisper158_model *model,
-                      void (*resumed)(void *user), void *user);
+                      void (*resumed)(void *user), void (*reading)(const void *user, struct MHD_Connection *connection),
+                      void *user);
 
 /* A response without end for the connection, or NULL without memory. */
 struct MHD_Response *event_streams_open(EventStreams *streams, struct MHD_Connection *connection);

@@ -153,13 +153,16 @@ static void incoming(Watch *watch, uint32_t events) {
 
     (void)events;
     if (fd >= 0) {
+        listener->told = false;
         listener->accepted(listener->user, fd);
         return;
     }
     if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return; /* the client has gone again */
     /* It stays readable, and would be asked for without end. */
-    log_line(LOG_WARNING, "a client has to wait: %s", strerror(errno));
+    if (!listener->told)
+        log_line(LOG_WARNING, "a client has to wait: %s", strerror(errno));
+    listener->told = true;
     (void)watch_change(&listener->watch, 0);
     loop_set_timer(listener->loop, &listener->pause, PAUSE_SECONDS, resume, listener);
 }

@@ -16,6 +16,7 @@ typedef struct Listener {
     int fd; /* -1: closed */
     Watch watch;
     Timer pause;
+    bool told; /* that somebody has to wait, since somebody could be accepted last */
     char *path; /* of a Unix socket that was made here, to be removed; else NULL */
     void (*accepted)(void *user, int fd); /* takes the descriptor, which does not block */
     void *user;

@@ -10,10 +10,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
+
+#define TURN_SECONDS 1.0 /* at most, from one look at the timers to the next ... */
+#define LATE_SECONDS 1.0 /* ... and what is borne with beyond what was asked for */
+
 struct Loop {
     int epoll;
     Watch wake; /* an eventfd: there are posts */
     Timer *timers;
+    double turn, next; /* when the timers were last looked at, and are to be again; 0: never yet */
     pthread_mutex_t lock; /* of the posts */
     Post *first, **last;
     bool quit;
@@ -83,21 +89,44 @@ void timer_cancel(Timer *timer) {
     timer->loop = NULL;
 }
 
-void loop_set_timer(Loop *loop, Timer *timer, double seconds, void (*expired)(Timer *), void *user) {
-    Timer **at = &loop->timers;
+static void insert(Timer *timer) {
+    Timer **at = &timer->loop->timers;
 
-    timer_cancel(timer);
-    *timer = (Timer){.loop = loop, .at = loop_now() + seconds, .expired = expired, .user = user};
     while (*at && (*at)->at <= timer->at)
         at = &(*at)->next;
     timer->next = *at;
     *at = timer;
 }
 
-/* Runs what is due. Returns milliseconds until the next deadline, or -1. */
-static int run_timers(Loop *loop) {
+void loop_set_timer(Loop *loop, Timer *timer, double seconds, void (*expired)(Timer *), void *user) {
     const double now = loop_now();
 
+    timer_cancel(timer);
+    *timer = (Timer){.loop = loop, .at = now + seconds, .set = now, .expired = expired, .user = user};
+    insert(timer);
+}
+
+/* Gives back the time that the loop did not get on in to all who were waiting then. */
+static void forgive(Loop *loop, double now) {
+    const double lost = now - loop->turn;
+    Timer *timer = loop->timers, *next;
+
+    log_line(LOG_WARNING, "the daemon could not go on for %.1f s; deadlines are moved by that", lost);
+    loop->timers = NULL;
+    for (; timer; timer = next) {
+        next = timer->next;
+        timer->at += fmin(lost, now - timer->set);
+        insert(timer);
+    }
+}
+
+/* Runs what is due. Returns milliseconds until the timers are to be looked at again. */
+static int run_timers(Loop *loop) {
+    const double now = loop_now();
+    double seconds;
+
+    if (loop->next > 0.0 && now > loop->next + LATE_SECONDS)
+        forgive(loop, now);
     while (loop->timers && loop->timers->at <= now && !loop->quit) {
         Timer *const timer = loop->timers;
 
@@ -105,7 +134,10 @@ static int run_timers(Loop *loop) {
         timer->loop = NULL;
         timer->expired(timer);
     }
-    return loop->timers ? (int)fmin(ceil(1000.0 * fmax(loop->timers->at - now, 0.0)), 60000.0) : -1;
+    seconds = loop->timers ? fmin(fmax(loop->timers->at - now, 0.0), TURN_SECONDS) : TURN_SECONDS;
+    loop->turn = now;
+    loop->next = now + seconds;
+    return (int)ceil(1000.0 * seconds);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ watches */

@@ -5,7 +5,8 @@
  * function for each. Nothing that it calls may block.
  *
  * One event is taken from epoll at a time, so a function may remove any watch, its own too: no stale event is left
- * behind. Deadlines are of CLOCK_MONOTONIC; setting the clock does not move them.
+ * behind. Deadlines are of CLOCK_MONOTONIC; setting the clock does not move them. Time in which the loop did not get on
+ * (a stopped process, a machine that is too busy) counts for none of them: nobody could be heard in it.
  */
 #ifndef DAEMON_LOOP_H
 #define DAEMON_LOOP_H
@@ -28,6 +29,7 @@ typedef struct Watch {
 typedef struct Timer {
     Loop *loop; /* NULL: not set */
     double at;
+    double set; /* when that was set */
     void (*expired)(struct Timer *timer);
     void *user;
     struct Timer *next;

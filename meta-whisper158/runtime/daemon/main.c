@@ -80,6 +80,8 @@ static void worker_ended(void *user) {
     Daemon *const d = user;
 
     timer_cancel(&d->stop);
+    if (d->http)
+        http_end_events(d->http);
     d->flush_until = loop_now() + FLUSH_SECONDS;
     loop_set_timer(d->loop, &d->flush, 0.0, flush_clients, d);
 }
@@ -124,8 +126,8 @@ static void on_signal(Watch *watch, uint32_t events) {
     if (read(watch->fd, &info, sizeof info) != (ssize_t)sizeof info)
         return;
     if (info.ssi_signo == SIGHUP) {
-        if (d->started && !d->stopping) {
-            log_line(LOG_NOTICE, "the input is opened anew");
+        if (d->started && !d->stopping && !d->options.input) {
+            log_line(LOG_NOTICE, "the microphone is opened anew");
             session_reopen(d->session);
         }
     } else if (d->stopping) {
@@ -423,6 +425,7 @@ static void block_signals(sigset_t *signals) {
     (void)sigaddset(signals, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a recording at its limit (RLIMIT_FSIZE) gets an error, as on a full disk */
 }
 
 int main(int argc, char **argv) {

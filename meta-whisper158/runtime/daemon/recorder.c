@@ -32,7 +32,7 @@ struct Recorder {
     pthread_mutex_t lock; /* of what follows, up to the blank line */
     pthread_cond_t changed;
     size_t first, count; /* of the samples that wait */
-    bool stop, failed, late;
+    bool stop, failed, late, joined;
     bool told_failed, told_late;
     whisper158_error trouble;
 
@@ -41,6 +41,7 @@ struct Recorder {
     uint32_t file_samples; /* a file holds, at most */
     int fd;                /* of the file in hand, -1: none */
     uint32_t written;      /* samples in it */
+    char path[4096];       /* its name */
     int16_t waiting[ROOM];
     int16_t block[BLOCK];
 };
@@ -136,16 +137,16 @@ static int make_room(const Recorder *r) {
 static int open_file(Recorder *r) {
     const int number = make_room(r);
     const time_t now = time(NULL);
-    char path[4096], when[32] = "0";
+    char when[32] = "0";
     struct tm parts;
 
     if (number < 0)
         return number;
     if (gmtime_r(&now, &parts))
         (void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &parts);
-    if (snprintf(path, sizeof path, "%s/heard-%08d-%s.wav", r->folder, number, when) >= (int)sizeof path)
+    if (snprintf(r->path, sizeof r->path, "%s/heard-%08d-%s.wav", r->folder, number, when) >= (int)sizeof r->path)
         return -ENAMETOOLONG;
-    r->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    r->fd = open(r->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     r->written = 0;
     return r->fd < 0 ? -errno : 0;
 }
@@ -154,6 +155,13 @@ static void close_file(Recorder *r) {
     if (r->fd >= 0)
         (void)close(r->fd);
     r->fd = -1;
+}
+
+/* Leaves nothing half-written. */
+static void abandon_file(Recorder *r) {
+    if (r->fd >= 0 && (r->written == 0 || ftruncate(r->fd, HEADER + 2 * (off_t)r->written) < 0))
+        (void)unlink(r->path);
+    close_file(r);
 }
 
 static int write_all(int fd, const uint8_t *data, size_t size, off_t at) {
@@ -222,9 +230,11 @@ static void *record(void *user) {
 
     while (e >= 0 && (n = fetch(r)) > 0)
         e = write_samples(r, r->block, n);
-    close_file(r);
-    if (e < 0)
+    if (e < 0) {
+        abandon_file(r);
         give_up(r, e);
+    }
+    close_file(r);
     return NULL;
 }
 
@@ -287,14 +297,20 @@ bool recorder_trouble(Recorder *r, whisper158_error *sentence) {
     return news;
 }
 
-Recorder *recorder_free(Recorder *r) {
-    if (!r)
-        return NULL;
+void recorder_stop(Recorder *r) {
     (void)pthread_mutex_lock(&r->lock);
     r->stop = true;
     (void)pthread_cond_signal(&r->changed);
     (void)pthread_mutex_unlock(&r->lock);
-    (void)pthread_join(r->thread, NULL);
+    if (!r->joined)
+        (void)pthread_join(r->thread, NULL);
+    r->joined = true;
+}
+
+Recorder *recorder_free(Recorder *r) {
+    if (!r)
+        return NULL;
+    recorder_stop(r);
     (void)pthread_cond_destroy(&r->changed);
     (void)pthread_mutex_destroy(&r->lock);
     free(r->folder);

@@ -5,7 +5,8 @@
  *
  * Files are WAV, 16 kHz, 16 bits, a minute each, heard-NUMBER-TIME.wav; the oldest are deleted so that all of them stay
  * below a limit, also those of earlier runs. Numbers count up, whatever the clock says. A thread writes, so that a slow
- * disk does not hold up capture; a disk that fails or is full ends the recording, and nothing else.
+ * disk does not hold up capture; a disk that fails or is full ends the recording, and nothing else: the file in hand is
+ * cut to what its header says, or deleted where it has none yet.
  */
 #ifndef DAEMON_RECORDER_H
 #define DAEMON_RECORDER_H
@@ -27,7 +28,10 @@ void recorder_push(Recorder *recorder, const float *samples, size_t count);
 /* True, and a sentence, if something went wrong that was not told yet. */
 bool recorder_trouble(Recorder *recorder, whisper158_error *sentence);
 
-/* Writes what is left and ends. NULL is allowed. Returns NULL. */
+/* Writes what is left and ends; there may be trouble to tell after that. */
+void recorder_stop(Recorder *recorder);
+
+/* Stops. NULL is allowed. Returns NULL. */
 Recorder *recorder_free(Recorder *recorder);
 
 #endif

@@ -133,7 +133,7 @@ void source_stop(Source *s) {
     wake(s);
     (void)pthread_join(s->thread, NULL);
     s->started = false;
-    s->feed.recorder = recorder_free(s->feed.recorder);
+    feed_end_recording(&s->feed);
 }
 
 void source_reopen(Source *s) {

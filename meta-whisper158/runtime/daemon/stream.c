@@ -103,8 +103,11 @@ static ssize_t read_some(Stream *s, void *data, size_t size) {
     for (;;) {
         if (stopped(s))
             return -ECANCELED;
-        if (poll(polled, 2, -1) < 0 && errno != EINTR && errno != EAGAIN)
-            return -errno;
+        if (poll(polled, 2, -1) < 0) {
+            if (errno != EINTR && errno != EAGAIN)
+                return -errno;
+            continue;
+        }
         if (polled[1].revents)
             feed_woken(s->feed);
         if (!polled[0].revents)

@@ -22,6 +22,7 @@ enum {
     MAX_CHANNELS = 8,
     FRAME = MAX_CHANNELS * 4, /* bytes */
     MAX_SAMPLES = WYOMING_SECONDS * WHISPER158_SAMPLE_RATE,
+    ALL_SAMPLES = WYOMING_ALL_SECONDS * WHISPER158_SAMPLE_RATE,
 };
 
 #define READ_SECONDS 60.0 /* without a byte from a client that is not waiting for us */
@@ -43,7 +44,7 @@ typedef struct Client {
     float *samples;     /* [capacity], `count` of which are there */
     size_t count, capacity;
     bool in_chunk; /* the payload to come is audio */
-    bool full, no_memory;
+    bool full, crowded, no_memory;
     bool gone; /* only its job is still to come back */
     Job *job;
     struct Client *next;
@@ -55,6 +56,7 @@ struct Wyoming {
     size_t n_listeners;
     Client *first;
     size_t n_clients;
+    size_t capacity; /* of all clients together */
     bool refusing;
 };
 
@@ -62,8 +64,9 @@ static void forget_audio(Client *client) {
     client->converter = converter_free(client->converter);
     free(client->samples);
     client->samples = NULL;
+    client->wyoming->capacity -= client->capacity;
     client->count = client->capacity = client->frame_bytes = 0;
-    client->full = client->no_memory = false;
+    client->full = client->crowded = client->no_memory = false;
 }
 
 /* One that has a job under way is kept until that comes back. */
@@ -200,25 +203,37 @@ static int send_pong(Client *client, struct json_object *request) {
 
 /* -------------------------------------------------------------------------------------------------------------- audio */
 
+/* Makes room for `count` more, which MAX_SAMPLES allows. Returns whether there is. */
+static bool grow(Client *client, size_t count) {
+    size_t *const all = &client->wyoming->capacity;
+    const size_t needed = client->count + count;
+    const size_t most = ALL_SAMPLES - (*all - client->capacity); /* that others have not taken */
+    size_t wanted = 2 * client->capacity + count;
+    float *grown;
+
+    if (needed <= client->capacity)
+        return true;
+    wanted = wanted < MAX_SAMPLES ? wanted : MAX_SAMPLES;
+    wanted = wanted < most ? wanted : most;
+    client->crowded = wanted < needed;
+    if (client->crowded)
+        return false;
+    grown = realloc(client->samples, wanted * sizeof *grown);
+    client->no_memory = !grown;
+    if (!grown)
+        return false;
+    *all += wanted - client->capacity;
+    client->samples = grown;
+    client->capacity = wanted;
+    return true;
+}
+
 static void on_samples(void *user, const float *samples, size_t count) {
     Client *const client = user;
 
-    if (count > MAX_SAMPLES - client->count) {
-        client->full = true;
+    client->full |= count > MAX_SAMPLES - client->count;
+    if (client->full || !grow(client, count))
         return;
-    }
-    if (count > client->capacity - client->count) {
-        const size_t wanted = 2 * client->capacity + count;
-        const size_t capacity = wanted < MAX_SAMPLES ? wanted : MAX_SAMPLES;
-        float *const grown = realloc(client->samples, capacity * sizeof *grown);
-
-        if (!grown) {
-            client->no_memory = true;
-            return;
-        }
-        client->samples = grown;
-        client->capacity = capacity;
-    }
     memcpy(client->samples + client->count, samples, count * sizeof *samples);
     client->count += count;
 }
@@ -226,6 +241,8 @@ static void on_samples(void *user, const float *samples, size_t count) {
 static int check_room(Client *client) {
     if (client->no_memory)
         return fail(&client->error, -ENOMEM, "there is no memory for so much audio");
+    if (client->crowded)
+        return fail(&client->error, -ENOBUFS, "too many others are sending audio; try again later");
     if (client->full)
         return fail(&client->error, -EFBIG, "more than %d s of audio are too much for one transcript", WYOMING_SECONDS);
     return 0;
@@ -422,6 +439,7 @@ static void on_data(void *user, const unsigned char *bytes, size_t count) {
     r = wyoming_parse(&client->parser, bytes, count, &sink, &client->error);
     if (r < 0 && *client->error.text) {
         log_line(LOG_WARNING, "wyoming: a client is refused: %s", client->error.text);
+        forget_audio(client);
         finish(client, send_error(client, "refused", client->error.text));
     } else if (r < 0) {
         drop(client);

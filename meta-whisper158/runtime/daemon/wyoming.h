@@ -15,7 +15,10 @@
 #include "stats.h"
 #include "whisper158.h"
 
-enum { WYOMING_SECONDS = 120 }; /* of audio, at most, that a client may send */
+enum {
+    WYOMING_SECONDS = 120,     /* of audio, at most, that a client may send */
+    WYOMING_ALL_SECONDS = 300, /* likewise, all clients together, before it is in the queue: 19 MB */
+};
 
 typedef struct Wyoming Wyoming;
 

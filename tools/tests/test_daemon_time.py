@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""whisper158d is stopped for longer than any of its timeouts, and the time of day jumps: neither does harm.
+
+daemon_shim.c makes the daemon's clock run faster: a stop of seconds is one of minutes to it.
+"""
+
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.daemon_http import Server, form, free_port
+from tests.daemon_process import Event, audio, everything, running
+from tests.daemon_shim import shim
+from tests.test_daemon_http import sound
+from whisper158.evaluate.sounds import Clip
+
+SPEED = 40
+STOPPED = 4.0  # seconds; more than the longest timeout, which is 120 s
+STOP = b'{"type": "audio-stop"}\n'
+
+
+@pytest.fixture(scope="module")
+def whisper158d(program: Path) -> Path:
+    return program.parent.parent / "daemon" / "whisper158d"
+
+
+def request(file: bytes) -> bytes:
+    body, kind = form(file)
+    head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def test_stopped_for_longer_than_any_timeout(whisper158d: Path, golden: Path, tmp_path: Path) -> None:
+    """Clients that had begun, that go on while it is stopped or only later, and that just listen."""
+    port = free_port()
+    options = ["--no-microphone", f"--wyoming=unix://{tmp_path / 'wyoming'}", f"--http={port}"]
+    wyoming = audio(1.0) + STOP
+    http = request(sound(1))
+    with running(whisper158d, golden, tmp_path, *options, environment=shim(tmp_path, speed=SPEED)) as daemon:
+        server = Server(daemon.process, port, tmp_path / "log")
+        events = server.connect()
+        events.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b'"hello"' in events.recv(4096)
+        clients = [daemon.connect_wyoming() for _ in range(2)] + [server.connect() for _ in range(2)]
+        whole = [wyoming, wyoming, http, http]
+        for client, bytes_ in zip(clients, whole, strict=True):
+            client.sendall(bytes_[: len(bytes_) // 2])
+        time.sleep(0.2)
+        daemon.process.send_signal(signal.SIGSTOP)
+        for client, bytes_ in list(zip(clients, whole, strict=True))[::2]:
+            client.sendall(bytes_[len(bytes_) // 2 :])
+        time.sleep(STOPPED)
+        daemon.process.send_signal(signal.SIGCONT)
+        time.sleep(0.2)
+        for client, bytes_ in list(zip(clients, whole, strict=True))[1::2]:
+            client.sendall(bytes_[len(bytes_) // 2 :])
+        answers = [everything(client) for client in clients]
+        assert all(b'"transcript"' in answer for answer in answers[:2]), answers
+        assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers[2:]), answers
+        assert beats(events)
+        stats = daemon.connect().ask_stats()["requests"]
+        assert (stats["done"], stats["failed"], stats["dropped"]) == (4, 0, 0)
+    gaps = re.findall(r"the daemon could not go on for ([\d.]+) s", daemon.log)
+    assert max(map(float, gaps)) > 120
+    assert "dropped" not in daemon.log and "refused" not in daemon.log
+
+
+def beats(events: socket.socket) -> bool:
+    """Whether the stream goes on."""
+    return b":" in events.recv(4096)
+
+
+def test_who_is_slow_is_dropped_as_ever(whisper158d: Path, golden: Path, tmp_path: Path) -> None:
+    port = free_port()
+    options = ["--no-microphone", f"--wyoming=unix://{tmp_path / 'wyoming'}", f"--http={port}"]
+    with running(whisper158d, golden, tmp_path, *options, environment=shim(tmp_path, speed=SPEED // 2)) as daemon:
+        clients = [daemon.connect_wyoming(), Server(daemon.process, port, tmp_path / "log").connect()]
+        clients[0].sendall(audio(1.0))
+        clients[1].sendall(b"GET / HTTP/1.1\r\n")
+        assert [everything(client) for client in clients] == [b"", b""]
+    assert "wyoming: a client is dropped: it was silent for too long" in daemon.log
+
+
+# ---- the time of day
+
+
+@pytest.fixture(scope="module")
+def speech(sounds: tuple[Clip, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    samples, rate = soundfile.read(next(clip for clip in sounds if clip.id == "agent-loginok").path, dtype="float64")
+    pause = np.random.default_rng(1).normal(0, 1e-3, rate)
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    soundfile.write(path, np.concatenate([pause, samples, pause]), rate)
+    return path
+
+
+@pytest.mark.network
+def test_the_time_of_day_does_not_matter(whisper158d: Path, babbler: Path, speech: Path, tmp_path: Path) -> None:
+    """With a clock that jumps by years all is as without, but for the time that events carry."""
+    heard = []
+    for name, environment in {"steady": {}, "jumping": shim(tmp_path, jump=1)}.items():
+        folder = tmp_path / name
+        (folder / "kept").mkdir(parents=True)
+        port = free_port()
+        options = [f"--input={speech}", "--wait", "--stay", "--interim=never", f"--record-dir={folder / 'kept'}"]
+        options += [f"--wyoming=unix://{folder / 'wyoming'}", f"--http={port}"]
+        options += [] if environment else ["--fast"]
+        began = time.monotonic()
+        with running(whisper158d, babbler, folder, *options, environment=environment) as daemon:
+            client = daemon.connect()
+            events = client.until("final")
+            wyoming = daemon.connect_wyoming()
+            wyoming.sendall(audio(1.0) + STOP)
+            assert b'"transcript"' in everything(wyoming)
+            assert Server(daemon.process, port, folder / "log").send(sound(1)).status == 200
+            stats = client.ask_stats()
+        lasted = time.monotonic() - began
+        assert 0 < stats["uptime_s"] < lasted
+        for kind in ("utterances", "requests"):
+            assert 0 < stats[kind]["latency_p50_s"] <= stats[kind]["latency_p95_s"] < lasted
+        assert all(word not in daemon.log for word in ("dropped", "refused", "could not go on"))
+        (kept,) = (folder / "kept").iterdir()
+        assert kept.name.startswith("heard-00000001-") and len(soundfile.read(kept)[0]) > 16000
+        heard.append([told(event) for event in events if event["event"] in ("speech-start", "final")])
+        times = [event["time"] for event in events if event["event"] != "hello"]
+        assert (max(times) - min(times) > 86400) == (name == "jumping")
+    assert heard[0] == heard[1]
+
+
+def told(event: Event) -> Event:
+    return {key: event[key] for key in event if key not in ("time", "latency", "rtf")}

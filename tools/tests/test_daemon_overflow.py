@@ -182,6 +182,32 @@ def test_what_is_answered_at_the_end_is_told_everybody(
     assert finals > JOBS and streamed.count(b'"event":"final"') == finals
 
 
+@pytest.mark.network
+@pytest.mark.parametrize("told", [False, True], ids=["input ends", "SIGTERM"])
+def test_only_who_is_told_to_end_hurries(
+    native: Path, babbler: Path, talk: Path, told: bool, hold: Path, tmp_path: Path
+) -> None:
+    """What waits at the end of the input is answered however long that takes, but for a signal."""
+    samples, rate = soundfile.read(talk)
+    soundfile.write(tmp_path / "short.wav", samples[: 8 * rate], rate)
+    options = [f"--input={tmp_path / 'short.wav'}", "--fast", "--stop-seconds=1", *LISTEN[1:]]
+    with running(native, babbler, tmp_path, *options, environment=shim(tmp_path, hold=hold, speed=10)) as daemon:
+        listening, asking = daemon.connect(), daemon.connect()
+        while asking.ask_stats()["queued"] < 4:
+            time.sleep(0.02)
+        if told:
+            daemon.terminate()
+            daemon.until_logged("there is no time left (--stop-seconds 1)")
+        else:
+            time.sleep(0.5)
+        hold.unlink()
+        events = kinds(list(listening))
+        assert daemon.end() == 0
+    assert events.count("speech-start") >= 5
+    assert events.count("final") == (1 if told else events.count("speech-start"))
+    assert ("given up" in daemon.log) == told
+
+
 def finals_of(client: Client, count: int) -> list[Event]:
     """All events up to so many results."""
     events: list[Event] = []

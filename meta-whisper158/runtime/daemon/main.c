@@ -5,7 +5,7 @@
  *
  * The main thread serves clients and publishes events, the source's thread listens, the worker's thread transcribes.
  * At the end, what was said is answered first: the source stops, the queue is closed, the worker empties it, and what
- * the clients have not read yet is sent, all within --stop-seconds.
+ * the clients have not read yet is sent; after a signal, all within --stop-seconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +59,7 @@ typedef struct Daemon {
     double flush_until;
     bool started; /* the session */
     bool stopping;
+    bool told; /* by a signal, to stop */
     int status;
 } Daemon;
 
@@ -106,7 +107,6 @@ static void begin_stop(Daemon *d, int status) {
     if (d->http)
         http_stop(d->http);
     queue_close(d->queue);
-    loop_set_timer(d->loop, &d->stop, d->options.stop_seconds, stop_in_time, d);
 }
 
 static void input_ended(void *user, int error) {
@@ -130,12 +130,15 @@ static void on_signal(Watch *watch, uint32_t events) {
             log_line(LOG_NOTICE, "the microphone is opened anew");
             session_reopen(d->session);
         }
-    } else if (d->stopping) {
+    } else if (d->told) {
         log_line(LOG_NOTICE, "a second signal: what is not transcribed yet is given up");
         worker_cancel(d->worker);
     } else {
         log_line(LOG_NOTICE, "ending; what was said is answered first");
+        d->told = true;
         begin_stop(d, 0);
+        if (d->flush_until == 0.0)
+            loop_set_timer(d->loop, &d->stop, d->options.stop_seconds, stop_in_time, d);
     }
 }
 

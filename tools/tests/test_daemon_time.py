@@ -19,6 +19,7 @@ from tests.daemon_http import Server, form, free_port
 from tests.daemon_process import Event, audio, everything, running
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
+from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
 SPEED = 40
@@ -101,8 +102,9 @@ def speech(sounds: tuple[Clip, ...], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.network
-def test_the_time_of_day_does_not_matter(whisper158d: Path, babbler: Path, speech: Path, tmp_path: Path) -> None:
+def test_the_time_of_day_does_not_matter(babbler: Path, speech: Path, tmp_path: Path) -> None:
     """With a clock that jumps by years all is as without, but for the time that events carry."""
+    whisper158d = runtime.build(runtime.NATIVE) / "daemon" / "whisper158d"
     heard = []
     for name, environment in {"steady": {}, "jumping": shim(tmp_path, jump=1)}.items():
         folder = tmp_path / name

@@ -16,19 +16,25 @@ static void tell(Gaps *gaps) {
     gaps->seconds = 0.0;
 }
 
+static void tell_more(Timer *timer);
+
+static void tell_and_be_quiet(Gaps *gaps) {
+    tell(gaps);
+    loop_set_timer(gaps->loop, &gaps->quiet, gaps->pause, tell_more, gaps);
+}
+
 static void tell_more(Timer *timer) {
     Gaps *const gaps = timer->user;
 
     if (gaps->count > 0)
-        loop_set_timer(gaps->loop, &gaps->quiet, gaps->pause, tell_more, gaps);
-    tell(gaps);
+        tell_and_be_quiet(gaps);
 }
 
 void gaps_add(Gaps *gaps, double seconds) {
     gaps->count++;
     gaps->seconds += seconds;
     if (!gaps->quiet.loop || seconds >= GAPS_LONG)
-        tell_more(&(Timer){.user = gaps});
+        tell_and_be_quiet(gaps);
 }
 
 void gaps_end(Gaps *gaps) {

@@ -4,8 +4,8 @@
  * What the log says of input that was lost. A machine that cannot keep up loses some every second, for as long as that
  * lasts: the first gap is told of at once, and so is a long one; others all together, a minute later.
  */
-#ifndef WHISPER158_GAPS_H
-#define WHISPER158_GAPS_H
+#ifndef DAEMON_GAPS_H
+#define DAEMON_GAPS_H
 
 #include <stdint.h>
 

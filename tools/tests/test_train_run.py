@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train"
 pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
 pytest.importorskip("whisper158.train.run")
 
-from whisper158.train import batches, dry, export, features, network, plot, run, saving  # noqa: E402
+from whisper158.train import batches, dry, export, features, network, optimise, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
 from whisper158.train.place import Place  # noqa: E402
@@ -366,6 +367,20 @@ def test_a_dry_run_wants_a_model_whose_shape_it_knows() -> None:
         dry.shape("mine")
 
 
+def test_what_nobody_learns_from_is_watched_as_it_is(write: Callable[..., Path]) -> None:
+    """The same clips in the same way each time, whatever is done to those of the training."""
+    rests = {"latent": 0.0, "scale": 0.0, "embedding": 0.0, "other": 0.0}
+    stage = {**CONFIG["stages"][1], "rates": rests}
+    hard = {"augment_share": 1.0, "silence_share": 0.5, "join_share": 0.5}
+    path = write(stages=[{**stage, "steps": 6, "corrupt": 0.9}], data=hard, evaluate_steps=2)
+    run.train(path, resume=False)
+    watched = [e for e in plot.read(Path(configs.read(path).out) / "log.jsonl") if "wer" in e]
+    assert [entry["step"] for entry in watched] == [2, 4, 6]
+    for name in ("unheard.kl", "unheard.label", "unheard.accuracy"):
+        assert watched[0][name] == pytest.approx(watched[2][name], rel=5e-3)
+    assert watched[0]["unheard.kl"] > 0
+
+
 def test_a_run_can_be_drawn(write: Callable[..., Path]) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib: ./inv install train")
     path = write()
@@ -512,6 +527,29 @@ def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], t
 def test_a_bad_configuration_is_named(write: Callable[..., Path], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match="(?s)" + message):
         run.train(write(**changes), resume=False)
+
+
+def test_a_control_is_like_another_run_but_for_what_it_says(write: Callable[..., Path]) -> None:
+    path = write()
+    control = path.with_name("control.yml")
+    changed = "out: elsewhere\nquantisation: {linear: float, head: float}\nrate_share: 0.5\n"
+    control.write_text(f"like: {path.name}\n{changed}")
+    config, other = configs.read(path), configs.read(control)
+    floats = network.Quantisation(linear="float", head="float")
+    assert other == replace(config, out="elsewhere", quantisation=floats, rate_share=0.5)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    adam = torch.optim.AdamW([{"params": [parameter], "kind": "scale"}], lr=0.0)
+    stage = config.stages[0]
+    factors = [optimise.set_rates(adam, stage, stage.warmup, c.rate_share) for c in (config, other)]
+    assert factors[1] == 0.5 * factors[0] and adam.param_groups[0]["lr"] == factors[1] * stage.rates.scale
+
+
+@pytest.mark.parametrize("name", ["absent.yml", "control.yml", "[]"])
+def test_what_a_configuration_cannot_be_like_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "control.yml"
+    path.write_text(f"like: {name}\n")
+    with pytest.raises(UserError, match=re.escape(name.removesuffix(".yml"))):
+        configs.read(path)
 
 
 @pytest.mark.parametrize("content", ["", "- 1", "model: [", "model: tiny.en", "\0"])

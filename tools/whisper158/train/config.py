@@ -5,7 +5,7 @@
 import dataclasses
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,19 @@ class Data:
     timestamps_share: float = 0.15
     augment_share: float = 0.6
     stray_share: float = 0.0
+
+    def plain(self) -> "Data":
+        """Every clip as it was recorded and by itself, with its own text only."""
+        return replace(
+            self,
+            full_share=0.0,
+            join_share=0.0,
+            brim_share=0.0,
+            silence_share=0.0,
+            timestamps_share=0.0,
+            augment_share=0.0,
+            stray_share=0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +133,8 @@ class Stage:
 class Config:
     """model: the parent, as load() takes it. out: where checkpoints and logs go. fuse: whether what stands between the
     products is compiled, for which there must be a C++ compiler. recompute: whether activations within blocks are
-    computed again for the gradients (gradient checkpoints): a third more time, a fraction of the memory."""
+    computed again for the gradients (gradient checkpoints): a third more time, a fraction of the memory. rate_share: of
+    every learning rate of the stages; a float control wants less than a ternary model."""
 
     model: str
     out: str
@@ -134,6 +148,7 @@ class Config:
     betas: tuple[float, ...] = (0.9, 0.95)
     weight_decay: float = 0.0
     clip_norm: float = 1.0
+    rate_share: float = 1.0
     workers: int = 1
     checkpoint_minutes: float = 3.0
     evaluate_steps: int = 200
@@ -152,16 +167,32 @@ class Config:
 
 
 def read(path: Path) -> Config:
-    """Raises UserError that names the file and the field."""
+    """Raises UserError that names the file and the field. A file may say `like: OTHER`, a file beside it: fields that
+    it does not have itself are those of the other."""
+    content = _content(path)
+    if isinstance(content, dict) and "like" in content:
+        content = {**_other(path, content["like"]), **{k: v for k, v in content.items() if k != "like"}}
+    config = parse(Config, content, str(path))
+    check(config, path)
+    return config
+
+
+def _content(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except OSError as error:
         die(f"{path}: {error.strerror or error}", "the configurations that come with the project are in configs/")
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         die(f"{path}: not YAML: {' '.join(str(error).split())}")
-    config = parse(Config, content, str(path))
-    check(config, path)
-    return config
+
+
+def _other(path: Path, name: Any) -> dict[str, Any]:
+    if not isinstance(name, str):
+        die(f"{path}: like: expected a file's name, found {_shown(name)}")
+    content = _content(path.parent / name)
+    if not isinstance(content, dict) or "like" in content:
+        die(f"{path}: like: {name} is no whole configuration itself")
+    return content
 
 
 def check(config: Config, path: Path) -> None:

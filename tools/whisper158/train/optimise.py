@@ -45,9 +45,9 @@ def freeze(student: Whisper, stage: Stage) -> None:
             parameter.grad = None
 
 
-def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> float:
-    """For step `step` of the stage. Returns the factor that applies to all rates."""
-    factor = schedule(stage, step)
+def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int, share: float) -> float:
+    """For step `step` of the stage, `share` of what it says. Returns the factor that applies to all rates."""
+    factor = share * schedule(stage, step)
     rates = asdict(stage.rates)
     for group in optimiser.param_groups:
         group["lr"] = rates[group["kind"]] * factor

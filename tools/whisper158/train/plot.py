@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SMOOTHED = 15  # entries of the log
+UNHEARD = "unheard.kl"
 DRAWN = ("encoder", "encoder.out", "decoder", "kl", "label")
 
 
@@ -23,6 +24,9 @@ def plot(folder: Path) -> Path:
         holding = [entry for entry in entries if name in entry]
         if holding:
             above.plot([e["step"] for e in holding], smooth([e[name] for e in holding]), label=name)
+    unheard = [entry for entry in entries if UNHEARD in entry]
+    if unheard:
+        above.plot([e["step"] for e in unheard], [e[UNHEARD] for e in unheard], "k.", label="kl, unheard clips")
     above.set(yscale="log", ylabel="loss")
     if above.lines:
         above.legend()

@@ -11,10 +11,11 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -38,6 +39,7 @@ from whisper158.train.tokenizer import Tokenizer, tokenizer
 
 REMEMBERED = 20000  # clips whose parent's words are kept; tiny.en needs some 0.2 MB for each
 LOG_STEPS = 10
+UNHEARD_BATCHES, UNHEARD_FRAMES = 4, 3200
 
 
 def train(path: Path, resume: bool, steps: int | None = None) -> None:
@@ -117,7 +119,7 @@ class Run:
         """One step. A batch whose loss is not finite is left out, and said."""
         began = time.monotonic()
         freeze(self.student, stage)
-        factor = set_rates(self.optimiser, stage, within)
+        factor = set_rates(self.optimiser, stage, within, self.config.rate_share)
         network.set_share(self.student, min(1.0, (within + 1) / stage.ramp) if stage.ramp else 1.0)
         self.student.train()
         measures = self._model(stage)(batch.to(self.place.device), stage)
@@ -210,8 +212,23 @@ class Run:
         texts = transcribe(self.learner.pupil(stage), dev, self.tokenizer)
         score = word_error_rate([clip.text or "" for clip in dev], texts)
         progress.watched(score)
-        say(f"step {self.step}: WER {score} on {len(dev)} clips ({duration(time.monotonic() - began)}): {texts[0]!r}")
-        self._write({"step": self.step, "stage": stage.name, "wer": score.rate, "low": score.low, "high": score.high})
+        unheard = self._unheard(stage)
+        took = duration(time.monotonic() - began)
+        measures = "".join(f", {name} {value:.3f}" for name, value in unheard.items())
+        say(f"step {self.step}: WER {score} on {len(dev)} clips{measures} ({took}): {texts[0]!r}")
+        about = {"step": self.step, "stage": stage.name, "wer": score.rate, "low": score.low, "high": score.high}
+        self._write(about | {f"unheard.{name}": value for name, value in unheard.items()})
+
+    def _unheard(self, stage: Stage) -> dict[str, float]:
+        """What of the stage's measures of words is the same for clips that nobody learns from, read aloud word by word:
+        far from those of training, the student knows its sentences by heart."""
+        plain = replace(stage, steps=UNHEARD_BATCHES, warmup=0, decay=0, frames=UNHEARD_FRAMES, cycle=0, corrupt=0.0)
+        config = replace(self.config, data=self.config.data.plain(), stages=(plain,))
+        dev = self.chosen.dev
+        items = Batches(config, dev, np.ones(len(dev)), self.tokenizer, self.student.dims.n_mels)
+        found = [detached(self.learner(items[i].to(self.place.device), plain)) for i in range(UNHEARD_BATCHES)]
+        names = [name for name in ("kl", "label", "accuracy") if name in found[0]]
+        return {name: sum(measures[name] for measures in found) / len(found) for name in names}
 
     def _save(self, name: str) -> None:
         if self.place.first:

@@ -107,13 +107,15 @@ class TernaryProduct(torch.autograd.Function):
         share: float,
         between: Between = PLAIN,
     ) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
+        # Detached, or `between` would be compiled for everything that may learn or rest, and give up over it.
+        flat, weight, scale = x.detach().reshape(-1, x.shape[-1]), weight.detach(), scale.detach()
         quantised, step = between.rounded(flat, _product_type(flat))
         codes = ternary_codes(weight, scale)
         by_row = scale.shape[1] == 1 and share >= 1
         matrix = codes if by_row else _mixed(weight, scale, codes, share)
         sums = quantised @ narrow(matrix).T
-        y = between.scaled(sums, step, _of_rows(scale, by_row), weight.new_zeros(len(weight)) if bias is None else bias)
+        added = weight.new_zeros(len(weight)) if bias is None else bias.detach()
+        y = between.scaled(sums, step, _of_rows(scale, by_row), added)
         ctx.save_for_backward(quantised, step, weight, scale)
         ctx.shape, ctx.x_dtype, ctx.between = x.shape, x.dtype, between
         ctx.has_bias, ctx.share, ctx.by_row = bias is not None, share, by_row

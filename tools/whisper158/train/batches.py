@@ -8,6 +8,7 @@ learns short contexts, and why short clips are cheap.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from whisper158.model.melbank import SAMPLE_RATE
 from whisper158.train.config import Config
 from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
 from whisper158.train.tokenizer import Tokenizer
+
+T = TypeVar("T")
 
 UNTOLD = -100  # a label that cross-entropy leaves out
 WINDOW = 30.0  # seconds
@@ -61,11 +64,17 @@ class Stray:
 
 @dataclass
 class Batch:
-    """mel [batch, n_mels, 2 * frames]. key: the batch's name, if its sound comes again."""
+    """mel [batch, n_mels, 2 * frames]. key: the batch's name, if its sound comes again. Where it does, the spectrograms
+    have no columns: whoever got the batch the first time was to remember what it made of them."""
 
     mel: Tensor
+    frames: int
     text: Text | None = None
     key: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        return len(self.mel) * self.frames / FRAMES_PER_SECOND
 
     def to(self, device: torch.device) -> "Batch":
         text = self.text
@@ -73,7 +82,14 @@ class Batch:
             tokens, labels, mask, mel = (x.to(device) for x in (text.tokens, text.labels, text.mask, text.mel))
             stray = text.stray.to(device) if text.stray else None
             text = Text(tokens, labels, mask, mel, text.keys, stray)
-        return Batch(self.mel.to(device), text, self.key)
+        return Batch(self.mel.to(device), self.frames, text, self.key)
+
+    def silent(self) -> "Batch":
+        """A copy without sound, whose text may be changed."""
+        text = self.text
+        if text is not None:
+            text = replace(text, tokens=text.tokens.clone(), mel=text.mel[..., :0].clone(), keys=[*text.keys])
+        return replace(self, mel=self.mel[..., :0].clone(), text=text)
 
 
 @dataclass(frozen=True)
@@ -114,6 +130,7 @@ class Batches(Dataset[Batch]):
         self._sentences = sentences
         self._spoken = [clips[i] for i in spoken]
         self._spoken_share = weights[spoken] / weights[spoken].sum() if spoken else weights[:0]
+        self._made: dict[int, Batch] = {}
 
     def __len__(self) -> int:
         return self._config.steps * self._processes
@@ -121,11 +138,16 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         stage, within = self._config.stage_at(index // self._processes)
         sound = index - (within - stage.sounding(within)) * self._processes
-        rng = np.random.default_rng([self._config.seed, sound])
-        frames = stage.frames or self._data.frames
-        if not stage.text:
-            return self._sound_batch(rng, frames, stage.crop_seconds)
-        batch = self._spoken_batch(rng, frames)
+        if sound in self._made:
+            batch = self._made[sound].silent()
+        else:
+            rng = np.random.default_rng([self._config.seed, sound])
+            frames = stage.frames or self._data.frames
+            if not stage.text:
+                return self._sound_batch(rng, frames, stage.crop_seconds)
+            batch = self._spoken_batch(rng, frames)
+            if stage.cycle:
+                keep(self._made, sound, batch.silent(), stage.cycle)
         if batch.text is not None:
             batch.text.stray = self._stray(np.random.default_rng([self._config.seed, index, 1]), len(batch.mel))
             if stage.corrupt:
@@ -140,7 +162,7 @@ class Batches(Dataset[Batch]):
         frames = max(self._data.min_frames, _frames(seconds))
         chosen = rng.choice(len(self._clips), size=max(1, budget // frames), p=self._share)
         sounds = [self._crop(rng, self._clips[i], frames) for i in chosen]
-        return Batch(torch.stack([log_mel(sound, frames, self._n_mels) for sound in sounds]))
+        return Batch(torch.stack([log_mel(sound, frames, self._n_mels) for sound in sounds]), frames)
 
     def _crop(self, rng: np.random.Generator, clip: Clip, frames: int) -> Floats:
         """A random part of the clip; a clip that is shorter starts somewhere within."""
@@ -207,7 +229,8 @@ class Batches(Dataset[Batch]):
             f"{plan.clips[0].path}:{plan.timestamps}" if len(plan.clips) == 1 and not plan.brim else None
             for plan in plans
         ]
-        return Batch(torch.stack(heard), _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot))
+        text = _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot)
+        return Batch(torch.stack(heard), frames, text)
 
     def _stray(self, rng: np.random.Generator, count: int) -> Stray | None:
         rows = [row for row in range(count) if rng.random() < self._data.stray_share]
@@ -268,6 +291,13 @@ class Batches(Dataset[Batch]):
 
 
 SETTINGS = Settings()
+
+
+def keep(memory: dict[int, T], key: int, value: T, room: int) -> None:
+    """Adds `value`; what was added first makes room for it."""
+    while len(memory) >= room:
+        del memory[next(iter(memory))]
+    memory[key] = value
 
 
 def _frames(seconds: float) -> int:

@@ -2,15 +2,25 @@
 # SPDX-License-Identifier: MIT
 """The student beside its parent: one batch in, losses out."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from whisper158.train import losses, network
-from whisper158.train.batches import UNTOLD, Batch, Stray, Text
+from whisper158.train.batches import UNTOLD, Batch, Stray, Text, keep
 from whisper158.train.config import Losses, Stage
 from whisper158.train.network import Decoder, Trace, Whisper
+
+
+@dataclass
+class Heard:
+    """What the encoders make of a batch; clean [batch, frames, channels]: the parent's, of the clean sound."""
+
+    student: Trace
+    parent: Trace | None
+    clean: Tensor | None = None
 
 
 class Learner(nn.Module):
@@ -23,8 +33,7 @@ class Learner(nn.Module):
         self._parent = [parent.eval().requires_grad_(False)]
         self._hearing_student = [network.pair(student, parent)]
         self._said: dict[str, Tensor] = {}
-        self._heard: dict[int, tuple[Trace, Trace | None]] = {}
-        self._heard_clean: dict[int, Tensor] = {}
+        self._heard: dict[int, Heard] = {}
         self._remember = remember
 
     @property
@@ -37,7 +46,8 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Every loss of the stage by name, their weighted sum as `loss`, and measures that no one learns from."""
-        heard, target = self._hear(batch, stage)
+        hearing = self._hear(batch, stage)
+        heard, target = hearing.student, hearing.parent
         result: dict[str, Tensor] = {}
         if target is not None and stage.losses.encoder > 0:
             by_block = losses.block_losses(heard, target)
@@ -45,14 +55,15 @@ class Learner(nn.Module):
             result["encoder.out"] = losses.out_loss(heard.out, target.out)
             result["encoder"] = torch.stack(by_block).mean() + result["encoder.out"]
         if batch.text is not None:
-            result |= self._of_text(batch, batch.text, heard, stage)
+            result |= self._of_text(batch.text, hearing, stage)
             if batch.text.stray is not None and target is not None:
                 _add(result, self._of_stray(batch.text.stray, heard, target, stage))
         result["loss"] = _weighted(result, stage.losses)
         return result
 
-    def _hear(self, batch: Batch, stage: Stage) -> tuple[Trace, Trace | None]:
-        """What the student's encoder makes of the batch, and the parent's where it is needed."""
+    def _hear(self, batch: Batch, stage: Stage) -> "Heard":
+        """What the student's encoder makes of the batch, and the parent's where it is needed; all of it, from memory,
+        where the batch comes again and again."""
         if batch.key is not None and batch.key in self._heard:
             return self._heard[batch.key]
         with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" not in stage.frozen):
@@ -63,23 +74,16 @@ class Learner(nn.Module):
             with torch.no_grad():
                 target = self.parent.encoder(batch.mel)
         if batch.key is None:
-            return heard, target
-        kept = _out(heard), _out(target) if target else None
-        _keep(self._heard, batch.key, kept, stage.cycle)
-        return kept
+            return Heard(heard, target)
+        with torch.no_grad():
+            clean = _out(self.parent.encoder(batch.text.mel)).out if batch.text is not None else None
+        keep(self._heard, batch.key, Heard(_out(heard), _out(target) if target else None, clean), stage.cycle)
+        return self._heard[batch.key]
 
-    def _parent_hears(self, batch: Batch, text: Text, rows: list[int], stage: Stage) -> Tensor:
-        """What the parent's encoder makes of the clean sound of these samples"""
-        if batch.key is None:
-            return self.parent.encoder(text.mel[rows]).out
-        if batch.key not in self._heard_clean:
-            _keep(self._heard_clean, batch.key, _out(self.parent.encoder(text.mel)).out, stage.cycle)
-        return self._heard_clean[batch.key][rows]
-
-    def _of_text(self, batch: Batch, text: Text, heard: Trace, stage: Stage) -> dict[str, Tensor]:
+    def _of_text(self, text: Text, hearing: "Heard", stage: Stage) -> dict[str, Tensor]:
         decoder = self.pupil(stage).decoder
-        said = decoder(text.tokens, heard.out, apart=stage.apart)
-        target = self._parent_says(batch, text, stage)
+        said = decoder(text.tokens, hearing.student.out, apart=stage.apart)
+        target = self._parent_says(text, hearing.clean)
         result: dict[str, Tensor] = {}
         # In silence alone there is nothing that the parent could teach.
         if stage.losses.decoder > 0 and text.mask.any():
@@ -118,12 +122,14 @@ class Learner(nn.Module):
         return result
 
     @torch.no_grad()
-    def _parent_says(self, batch: Batch, text: Text, stage: Stage) -> Trace:
-        """The parent's decoder at every position of the tokens, from memory where it is there."""
+    def _parent_says(self, text: Text, clean: Tensor | None) -> Trace:
+        """The parent's decoder at every position of the tokens, from memory where it is there. clean: what its encoder
+        makes of the clean sound, if that is known."""
         unknown = [i for i, key in enumerate(text.keys) if key is None or key not in self._said]
         all_stages: Tensor | None = None
         if unknown:
-            trace = self.parent.decoder(text.tokens[unknown], self._parent_hears(batch, text, unknown, stage))
+            audio = self.parent.encoder(text.mel[unknown]).out if clean is None else clean[unknown]
+            trace = self.parent.decoder(text.tokens[unknown], audio)
             all_stages = torch.stack([*trace.stages, trace.out])
         known = [i for i in range(len(text.keys)) if i not in unknown]
         whole = self._recall(text, known)
@@ -148,13 +154,6 @@ class Learner(nn.Module):
             if key is not None and len(self._said) < self._remember:
                 length = int(text.mask[i].nonzero().max()) + 1
                 self._said[key] = stages[:, at, :length].half().cpu()
-
-
-def _keep(memory: dict[int, Any], key: int, value: Any, room: int) -> None:
-    """Adds `value`; what was added first makes room for it."""
-    while len(memory) >= room:
-        del memory[next(iter(memory))]
-    memory[key] = value
 
 
 def _out(trace: Trace) -> Trace:

@@ -133,7 +133,7 @@ class Run:
             say(f"step {self.step}: the loss is not finite; this batch is left out")
         seconds = time.monotonic() - began
         self.seconds += seconds
-        heard = batch.mel.shape[0] * batch.mel.shape[2] / 100 * self.place.processes
+        heard = batch.seconds * self.place.processes
         self.heard += heard
         return detached(measures) | {"rate": factor, "seconds": seconds, "heard": heard}
 

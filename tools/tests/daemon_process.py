@@ -88,12 +88,26 @@ class Client:
         self.connection.close()
 
 
+# Ends what `audio` began.
+STOP = b'{"type": "audio-stop"}\n'
+
+
 def audio(seconds: float, rate: int = 16000) -> bytes:
     """Something loud, as a chunk of Wyoming."""
     samples = bytes(range(1, 255)) * (int(rate * seconds * 2) // 254)
     data = json.dumps({"rate": rate, "width": 2, "channels": 1}).encode()
     header = {"type": "audio-chunk", "data_length": len(data), "payload_length": len(samples)}
     return json.dumps(header).encode() + b"\n" + data + samples
+
+
+def read_until(connection: socket.socket, expected: bytes) -> bytes:
+    """However many pieces it comes in."""
+    answer = b""
+    while expected not in answer:
+        piece = connection.recv(65536)
+        assert piece, answer
+        answer += piece
+    return answer
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -132,6 +146,11 @@ def running(program: Path, model: Path, folder: Path, *options: str | Path, **mo
         finally:
             process.kill()
     assert "Sanitizer" not in daemon.log and "runtime error" not in daemon.log, daemon.log
+
+
+def lasting(event: Event) -> Event:
+    """Without what differs from time to time."""
+    return {key: event[key] for key in event if key not in ("time", "latency", "rtf")}
 
 
 def kinds(events: list[Event]) -> list[str]:

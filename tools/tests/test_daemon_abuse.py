@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon_process import PATIENCE, Daemon, audio, connect, everything, running
+from tests.daemon_process import PATIENCE, STOP, Daemon, audio, connect, everything, running
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_all_clients_together_may_send_only_so_much(served: Daemon) -> None:
 
 
 def test_clients_that_vanish(served: Daemon) -> None:
-    stages = [audio(0.5)[:30], audio(0.5)[:5000], audio(0.5), audio(2.0) + b'{"type": "audio-stop"}\n']
+    stages = [audio(0.5)[:30], audio(0.5)[:5000], audio(0.5), audio(2.0) + STOP]
     for _ in range(3):
         for stage in stages:
             with served.connect_wyoming() as vanishing:
@@ -168,7 +168,7 @@ def test_stopped_and_continued(served: Daemon) -> None:
     with served.connect_wyoming() as client:
         client.sendall(audio(1.0))
         served.process.send_signal(signal.SIGSTOP)
-        client.sendall(b'{"type": "audio-stop"}\n')
+        client.sendall(STOP)
         time.sleep(2)
         served.process.send_signal(signal.SIGCONT)
         assert b"transcript" in everything(client)

@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from tests.daemon_http import PATIENCE, Server, form, free_port, serving
+from tests.daemon_process import read_until
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
@@ -235,7 +236,7 @@ def test_a_full_queue(daemon: Path, golden: Path, tmp_path: Path) -> None:
         for client in clients:
             client.sendall(request)
         (first, *_), _, _ = select.select(clients, [], [], PATIENCE)
-        answer = first.recv(65536)
+        answer = read_until(first, b"}")
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b'"code":"queue_full"' in answer
         for client in clients:

@@ -15,14 +15,13 @@ import pytest
 import soundfile
 
 from tests.daemon_http import Server, free_port
-from tests.daemon_process import PATIENCE, Client, Daemon, Event, audio, everything, kinds, running
+from tests.daemon_process import PATIENCE, STOP, Client, Daemon, Event, audio, everything, kinds, running
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
 JOBS = 64  # that the queue holds; requests may be half of them
-STOP = b'{"type": "audio-stop"}\n'
 LISTEN = ("--stay", "--wait", "--interim=never", "--silence-ms=200")
 
 

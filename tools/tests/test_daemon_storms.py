@@ -18,12 +18,10 @@ import pytest
 import soundfile
 
 from tests.daemon_http import Server, form, free_port
-from tests.daemon_process import PATIENCE, Client, Daemon, Event, audio, connect, everything, running
+from tests.daemon_process import PATIENCE, STOP, Client, Daemon, Event, audio, connect, everything, lasting, running
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
 from whisper158.evaluate.sounds import Clip
-
-STOP = b'{"type": "audio-stop"}\n'
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +53,7 @@ def said(whisper158d: Path, babbler: Path, talk: Path, tmp_path_factory: pytest.
 
 def told(events: list[Event]) -> list[Event]:
     """Results, without what differs from time to time."""
-    finals = [event for event in events if event["event"] == "final"]
-    return [{key: final[key] for key in final if key not in ("time", "latency", "rtf")} for final in finals]
+    return [lasting(event) for event in events if event["event"] == "final"]
 
 
 # ---- signals

@@ -7,7 +7,6 @@ daemon_shim.c makes the daemon's clock run faster: a stop of seconds is one of m
 
 import re
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 import soundfile
 
 from tests.daemon_http import Server, form, free_port
-from tests.daemon_process import Event, audio, everything, running
+from tests.daemon_process import STOP, audio, everything, lasting, read_until, running
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
 from whisper158.build import runtime
@@ -24,7 +23,6 @@ from whisper158.evaluate.sounds import Clip
 
 SPEED = 40
 STOPPED = 4.0  # seconds; more than the longest timeout, which is 120 s
-STOP = b'{"type": "audio-stop"}\n'
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +46,7 @@ def test_stopped_for_longer_than_any_timeout(whisper158d: Path, golden: Path, tm
         server = Server(daemon.process, port, tmp_path / "log")
         events = server.connect()
         events.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert b'"hello"' in events.recv(4096)
+        read_until(events, b'"hello"')
         clients = [daemon.connect_wyoming() for _ in range(2)] + [server.connect() for _ in range(2)]
         whole = [wyoming, wyoming, http, http]
         for client, bytes_ in zip(clients, whole, strict=True):
@@ -65,17 +63,12 @@ def test_stopped_for_longer_than_any_timeout(whisper158d: Path, golden: Path, tm
         answers = [everything(client) for client in clients]
         assert all(b'"transcript"' in answer for answer in answers[:2]), answers
         assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers[2:]), answers
-        assert beats(events)
+        read_until(events, b":")
         stats = daemon.connect().ask_stats()["requests"]
         assert (stats["done"], stats["failed"], stats["dropped"]) == (4, 0, 0)
     gaps = re.findall(r"the daemon could not go on for ([\d.]+) s", daemon.log)
     assert max(map(float, gaps)) > 120
     assert "dropped" not in daemon.log and "refused" not in daemon.log
-
-
-def beats(events: socket.socket) -> bool:
-    """Whether the stream goes on."""
-    return b":" in events.recv(4096)
 
 
 def test_who_is_slow_is_dropped_as_ever(whisper158d: Path, golden: Path, tmp_path: Path) -> None:
@@ -129,11 +122,7 @@ def test_the_time_of_day_does_not_matter(babbler: Path, speech: Path, tmp_path: 
         assert all(word not in daemon.log for word in ("dropped", "refused", "could not go on"))
         (kept,) = (folder / "kept").iterdir()
         assert kept.name.startswith("heard-00000001-") and len(soundfile.read(kept)[0]) > 16000
-        heard.append([told(event) for event in events if event["event"] in ("speech-start", "final")])
+        heard.append([lasting(event) for event in events if event["event"] in ("speech-start", "final")])
         times = [event["time"] for event in events if event["event"] != "hello"]
         assert (max(times) - min(times) > 86400) == (name == "jumping")
     assert heard[0] == heard[1]
-
-
-def told(event: Event) -> Event:
-    return {key: event[key] for key in event if key not in ("time", "latency", "rtf")}

@@ -61,7 +61,7 @@ class Learner(nn.Module):
         result["loss"] = _weighted(result, stage.losses)
         return result
 
-    def _hear(self, batch: Batch, stage: Stage) -> "Heard":
+    def _hear(self, batch: Batch, stage: Stage) -> Heard:
         """What the student's encoder makes of the batch, and the parent's where it is needed; all of it, from memory,
         where the batch comes again and again."""
         if batch.key is not None and batch.key in self._heard:
@@ -80,7 +80,7 @@ class Learner(nn.Module):
         keep(self._heard, batch.key, Heard(_out(heard), _out(target) if target else None, clean), stage.cycle)
         return self._heard[batch.key]
 
-    def _of_text(self, text: Text, hearing: "Heard", stage: Stage) -> dict[str, Tensor]:
+    def _of_text(self, text: Text, hearing: Heard, stage: Stage) -> dict[str, Tensor]:
         decoder = self.pupil(stage).decoder
         said = decoder(text.tokens, hearing.student.out, apart=stage.apart)
         target = self._parent_says(text, hearing.clean)

@@ -120,7 +120,7 @@ def check(context: Context) -> None:
 @verb(
     positional=["group"],
     help={
-        "group": "dev, torch, opinions, bench, speech, train, evaluate or oracle (OpenAI's Whisper, the judge in tests)"
+        "group": "dev, torch, oracle (OpenAI's Whisper), opinions, bench, speech, train, evaluate, image, board, layer"
     },
 )
 def install(context: Context, group: str = "") -> None:

@@ -39,7 +39,8 @@ def check() -> bool:
 def test(expression: str = "", fast: bool = False) -> bool:
     """Everything; or with `expression`, the Python tests that match it. Returns whether all is well."""
     needs.debian("check", "native", "cross", "fuzz", "speech", "tests")
-    needs.python("dev")
+    for group in ("dev", "image", "board", "layer"):
+        needs.python(group)
     if expression:
         return run_stages([Stage("Python tests", lambda: pytest("-k", expression))])
     stages = [*static_stages(), Stage("runtime with sanitizers", lambda: runtime.test(runtime.ASAN))]

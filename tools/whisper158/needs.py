@@ -52,6 +52,9 @@ PYTHON: dict[str, tuple[str, ...]] = {
     "speech": (),
     "train": ("torch",),
     "evaluate": (),
+    "image": (),
+    "board": (),
+    "layer": (),
 }
 
 

@@ -43,6 +43,26 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/tools.lock",
         "--constraint=requirements/bench.lock",
     ),
+    "image": (
+        "--group=image",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/bench.lock",
+    ),
+    "board": (
+        "--group=board",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/bench.lock",
+    ),
+    "layer": (
+        "--group=layer",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/bench.lock",
+        "--constraint=requirements/oracle.lock",
+        "--override=requirements/layer.overrides",
+    ),
 }
 
 # Universal: one file for every platform and Python that pyproject.toml allows, with one version of each package.

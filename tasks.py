@@ -332,6 +332,7 @@ def data_index(
         "out": "The manifest to write; an interrupted run goes on from it",
         "model": "The teacher: a float model's name, or a .w158 file; through pytorch, a checkpoint such as base",
         "through": "runtime, or pytorch, which hears many clips at a time: faster, and on a GPU much faster",
+        "agree": "Replace texts too, where the model's is at most so many percent wrong by them; drop the other clips",
     },
 )
 def data_label(
@@ -340,10 +341,11 @@ def data_label(
     out: str = "labelled.jsonl",
     model: str = "base-f16",
     through: str = "runtime",
+    agree: str = "",
 ) -> None:
     """Have a float model write down what is said in recordings without a text."""
     needs.debian(*runtime.NATIVE.debian)
-    labels.label([Path(name) for name in manifests], Path(out), model, through)
+    labels.label([Path(name) for name in manifests], Path(out), model, through, agree)
 
 
 @verb(

@@ -108,6 +108,30 @@ def test_clips_get_texts_and_an_interrupted_run_goes_on(
     assert out.read_bytes() == before
 
 
+def test_a_transcript_is_heard_again_and_must_agree(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("whisper_normalizer")
+    out = tmp_path / "labelled.jsonl"
+    folder = recordings.parent
+    texts = {"a": "IT WAS KNOWN BY ALL OF US", "b": "IT WAS KNOWN BY ALL OF THEM", "c": "...", "d": None}
+    write(recordings, (Clip(i, folder / f"{i}.opus", text, "s", 4.0, "CC0", "talks") for i, text in texts.items()))
+    teach(monkeypatch, ["It was known by all of us.", "It was known by all of us.", "Yes.", "Fine."])
+    label.label([recordings], out, "teacher", agree="10")
+    assert {clip.id: clip.text for clip in read(out)} == {"talks/a": "It was known by all of us.", "talks/d": "Fine."}
+    rejected = [json.loads(line) for line in (tmp_path / "labelled.rejected.jsonl").read_text().splitlines()]
+    assert {line["id"]: line["reason"] for line in rejected} == {
+        "talks/b": "14% off its transcript",
+        "talks/c": "its transcript says nothing",
+    }
+
+
+@pytest.mark.parametrize("agree", ["x", "-1", "101", "nan", "1e400"])
+def test_what_is_no_percentage(agree: str, recordings: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--agree: .* is not a percentage from 0 to 100"):
+        label.label([recordings], tmp_path / "out.jsonl", "teacher", agree=agree)
+
+
 def test_manifests_that_cannot_be_told_apart(recordings: Path, tmp_path: Path) -> None:
     twin = tmp_path / "other" / "talks" / "manifest.jsonl"
     write(twin, read(recordings))

@@ -23,6 +23,7 @@ from whisper158.data.audio import samples
 from whisper158.data.manifest import Appender, Clip, read
 from whisper158.data.texts import normal
 from whisper158.errors import die
+from whisper158.evaluate import wer
 from whisper158.evaluate.accuracy import signs
 from whisper158.evaluate.engine import Engine, Segment
 from whisper158.model import models
@@ -45,13 +46,18 @@ Heard = tuple[str, Sequence[Segment]]
 Listener = Callable[[Sequence[Clip]], list[Heard]]
 
 
-def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runtime") -> None:
+def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runtime", agree: str = "") -> None:
     """Writes the clips of `manifests` to `out`, each with a text: its own, or what `model` hears.
 
     through: "runtime" for a packed model, clip by clip; "pytorch" for a float checkpoint, many clips at a time.
+    agree: where it is given, clips with a text get the model's too, for case and punctuation, if that is no more than
+    so many percent wrong by theirs.
     """
     if not manifests:
         die("model.data.label needs a manifest", "./inv model.data.label FILE")
+    limit = _limit(agree)
+    if limit is not None:
+        needs.python("evaluate")
     if through not in LISTENERS:
         die(f"--through: {through!r} is not one of {', '.join(LISTENERS)}")
     clips = [replace(clip, id=f"{path.parent.name}/{clip.id}") for path in manifests for clip in read(path)]
@@ -67,25 +73,48 @@ def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runt
     count = TOGETHER[through]
     together = [todo[start : start + count] for start in range(0, len(todo), count)]
     with LISTENERS[through](model) as listener, Appender(out) as labelled, Appender(refused) as rejected:
-        kept = sum(_label(some, listener, model, labelled, rejected) for some in track(together, "Labelling"))
+        kept = sum(_label(some, listener, model, limit, labelled, rejected) for some in track(together, "Labelling"))
     say(f"{kept} of {len(todo)} clips have a text; {refused.name} says why the others have none")
 
 
-def _label(clips: Sequence[Clip], listener: Listener, model: str, labelled: Appender, rejected: Appender) -> int:
+def _limit(agree: str) -> float | None:
+    """The greatest word error rate that `agree` allows; None where only clips without a text are to be heard."""
+    if not agree:
+        return None
+    try:
+        percent = float(agree)
+    except ValueError:
+        percent = math.nan
+    return percent / 100 if 0 <= percent <= 100 else die(f"--agree: {agree!r} is not a percentage from 0 to 100")
+
+
+def _label(
+    clips: Sequence[Clip], listener: Listener, model: str, limit: float | None, labelled: Appender, rejected: Appender
+) -> int:
     """How many of `clips` got a text"""
-    silent = [clip for clip in clips if clip.text is None]
-    heard = dict(zip([clip.id for clip in silent], listener(silent), strict=True)) if silent else {}
+    to_hear = [clip for clip in clips if clip.text is None or limit is not None]
+    heard = dict(zip([clip.id for clip in to_hear], listener(to_hear), strict=True)) if to_hear else {}
     kept = 0
     for clip in clips:
         if clip.id in heard:
             text, segments = _line(heard[clip.id][0]), heard[clip.id][1]
-            if reason := fault(text, clip.seconds, segments):
+            if reason := fault(text, clip.seconds, segments) or disagreement(text, clip.text, limit):
                 rejected.add_line({"id": clip.id, "reason": reason, "text": text})
                 continue
             clip = replace(clip, text=text, source=f"{clip.source}; text by {model}")
         labelled.add(clip)
         kept += 1
     return kept
+
+
+def disagreement(text: str, transcript: str | None, limit: float | None) -> str | None:
+    """How far `text` is from what somebody else wrote down, if that is further than `limit`."""
+    if transcript is None or limit is None:
+        return None
+    if not normal(transcript):
+        return "its transcript says nothing"
+    rate = wer.word_error_rate([transcript], [text]).rate
+    return f"{rate:.0%} off its transcript" if rate > limit else None
 
 
 def _line(text: str) -> str:

@@ -91,7 +91,8 @@ def run_stage(stage: Stage) -> tuple[UserError | None, float]:
 
 
 def pytest(*options: str) -> None:
-    python("pytest", *options)
+    """Runs the Python tests, a file on each processor: many of them wait more than they compute."""
+    python("pytest", f"--numprocesses={runtime.JOBS}", "--dist=loadfile", *options)
 
 
 def python(module: str, *arguments: str) -> None:

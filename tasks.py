@@ -219,6 +219,12 @@ def model_train(
         raise Exit(code=status)
 
 
+@verb(name="costs", positional=["run"], help={"run": "The folder of a training run; needs no flag: model.costs FOLDER"})
+def model_costs(context: Context, run: str = "") -> None:
+    """Show what a training run has cost, stage by stage."""
+    print(training.costs(run))
+
+
 @verb(
     name="export",
     positional=["run"],
@@ -396,6 +402,7 @@ namespace = Collection(
         model_list,
         model_pack,
         model_train,
+        model_costs,
         model_export,
         model_install,
         model_evaluate,

@@ -30,7 +30,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train"
 pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
 pytest.importorskip("whisper158.train.run")
 
-from whisper158.train import batches, dry, export, features, network, optimise, plot, run, saving  # noqa: E402
+from whisper158.train import batches, costs, dry, export, features, network, optimise, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
 from whisper158.train.place import Place  # noqa: E402
@@ -389,6 +389,29 @@ def test_a_run_can_be_drawn(write: Callable[..., Path]) -> None:
     out = Path(configs.read(path).out)
     assert (out / "run.png").read_bytes().startswith(b"\x89PNG")
     assert plot.stages(plot.read(out / "log.jsonl")) == [4]
+
+
+def test_what_a_run_has_cost(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(evaluate_steps=4)
+    run.train(path, resume=False)
+    out = Path(configs.read(path).out)
+    entries = plot.read(out / "log.jsonl")
+    stages = costs.costs(entries)
+    assert [cost.stage for cost in stages] == [stage["name"] for stage in CONFIG["stages"]]
+    assert [cost.last for cost in stages] == [*plot.stages(entries), configs.read(path).steps]
+    assert stages[-1].wer == entries[-1]["wer"] and all(cost.median > 0 for cost in stages)
+    assert costs.table(str(out)).splitlines()[-1].startswith("| all |")
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "stage": "whole"}\n{')
+    with pytest.raises(UserError, match=r"log.jsonl: not the log of a training run"):
+        costs.table(str(tmp_path))
+    with pytest.raises(UserError, match=r"there is no log.jsonl"):
+        costs.table("")
+
+
+def test_the_hours_of_a_stage_count_the_steps_that_are_not_logged() -> None:
+    taken = {"stage": "whole", "seconds": 3600.0, "heard": 7200.0}
+    again = [{"step": step, **taken} for step in (10, 20)] + [{"step": 20, "stage": "whole", "wer": 0.5}]
+    assert costs.costs(again) == [costs.Cost("whole", 10, 20, 3600.0, 11.0, 22.0, 0.5)]
 
 
 @pytest.fixture

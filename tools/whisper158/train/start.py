@@ -39,3 +39,8 @@ def export(run: str, out: str, name: str) -> Path:
     needs.python("train")
     module = importlib.import_module("whisper158.train.export")
     return Path(module.export(run, out, name))
+
+
+def costs(run: str) -> str:
+    needs.python("train")
+    return str(importlib.import_module("whisper158.train.costs").table(run))

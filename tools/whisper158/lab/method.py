@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The one interface of all methods, and the walk that applies one to a model.
+
+A stage is calibrated (what its layers read is seen), transformed (factors move between neighbours, outputs stay), and
+quantised; then the next one is, on what the quantised stages before it make of the calibration.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from whisper158.errors import die
+from whisper158.lab.activations import BITS, FLOATS, Input
+from whisper158.lab.codes import Weight
+from whisper158.lab.grid import Grid, Kind
+from whisper158.lab.seen import Seen, observe
+from whisper158.lab.stage import Flow, Fold, Inputs, Site, Stage
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What a method is to arrive at."""
+
+    weights: Grid
+    activation_bits: int = FLOATS
+    seed: int = 158
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A linear layer, quantised: it multiplies `input`'s result by `weight`'s. bias: where it is not the float
+    layer's."""
+
+    weight: Weight
+    input: Input = field(default_factory=Input)
+    bias: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """batches: the stage's inputs, as the quantised stages before it make them. targets: its outputs in the float
+    model, where the method wants them."""
+
+    batches: tuple[Inputs, ...]
+    seed: int
+    targets: tuple[Tensor, ...] = ()
+
+    def observe(self, stage: Stage, sites: Sequence[Site]) -> dict[str, Seen]:
+        return observe(stage, sites, self.batches, self.seed)
+
+
+class Method(ABC):
+    """name: as configurations have it. kinds: of grids that it has codes for. sequential: the inputs of a site are
+    seen anew when the sites before it have been quantised. wants_targets: it learns from the float model's outputs."""
+
+    name: str
+    sequential = False
+    wants_targets = False
+    kinds: frozenset[Kind] = frozenset(("symmetric", "asymmetric"))
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        grid = scheme.weights
+        if grid.kind not in self.kinds:
+            kinds = " or ".join(sorted(self.kinds))
+            die(f"{self.name} makes {kinds} codes, and {grid.name} is {grid.kind}", "see the table in docs/lab.md")
+        if scheme.activation_bits not in BITS:
+            die(f"activations of {scheme.activation_bits} bits are not among {', '.join(map(str, BITS))}")
+
+    def transform(self, stage: Stage, calibration: Calibration) -> list[Fold]:
+        """Folds, in place, what makes quantising easier. The stage's float outputs stay as they are."""
+        return []
+
+    def quantise(self, stage: Stage, calibration: Calibration) -> dict[str, Layer]:
+        """All linear layers of the stage by their names in it; they are in place when this returns."""
+        layers: dict[str, Layer] = {}
+        seen: dict[str, Seen] = {}
+        for site in stage.sites:
+            if self.sequential or not seen:
+                seen = calibration.observe(stage, [site] if self.sequential else stage.sites)
+            for name in site.linears:
+                layers[name] = self.layer(stage.linear(name).weight.detach(), seen[site.name])
+            # Without feedback, a layer's inputs are those of the float stage.
+            if self.sequential:
+                put(stage, {name: layers[name] for name in site.linears})
+        if not self.sequential:
+            put(stage, layers)
+        return layers
+
+    @abstractmethod
+    def layer(self, weight: Tensor, seen: Seen) -> Layer:
+        """One matrix [rows, channels], by what it reads."""
+
+    @property
+    def input(self) -> Input:
+        return Input(self.scheme.activation_bits)
+
+
+@torch.no_grad()
+def put(stage: Stage, layers: dict[str, Layer]) -> None:
+    """Has the stage's linear layers compute as `layers` say."""
+    for name, layer in layers.items():
+        linear = stage.linear(name)
+        linear.weight.copy_(layer.weight.weights())
+        if layer.bias is not None and linear.bias is not None:
+            linear.bias.copy_(layer.bias)
+        read_through(linear, layer.input)
+
+
+def read_through(linear: nn.Linear, through: Input) -> Any:
+    """What `linear` is given passes `through` first. The hook can be removed again."""
+    return linear.register_forward_pre_hook(lambda _module, inputs: (through.apply(inputs[0]), *inputs[1:]))
+
+
+@contextmanager
+def reading(stage: Stage, through: Input) -> Iterator[None]:
+    """All linear layers of the stage read `through`, for a while."""
+    hooks = [read_through(stage.linear(name), through) for site in stage.sites for name in site.linears]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """layers: by the checkpoint's names of their weights."""
+
+    layers: dict[str, Layer]
+    folds: tuple[Fold, ...]
+
+
+def apply(
+    method: Method, stages: Sequence[Stage], flows: Sequence[Flow], done: Callable[[Stage], None] = lambda _: None
+) -> Outcome:
+    """Quantises all stages in place; `flows` are the calibration clips as they enter the first. `done` hears of
+    each."""
+    layers: dict[str, Layer] = {}
+    folds: list[Fold] = []
+    ideal = list(flows) if method.wants_targets else []
+    current = list(flows)
+    for stage in stages:
+        targets = tuple(stage.run(stage.take(flow)) for flow in ideal)
+        ideal = [stage.give(flow, out) for flow, out in zip(ideal, targets, strict=True)]
+        calibration = Calibration(tuple(stage.take(flow) for flow in current), method.scheme.seed, targets)
+        folds += method.transform(stage, calibration)
+        found = method.quantise(stage, calibration)
+        layers |= {stage.tensor(name): layer for name, layer in found.items()}
+        current = [stage.give(flow, stage.run(stage.take(flow))) for flow in current]
+        done(stage)
+    return Outcome(layers, tuple(folds))

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""QUIK (Ashkboos et al. 2024, arXiv 2310.09259): weights and activations of few bits, but for the channels whose inputs
+are the largest: those stay in floats, on both sides.
+
+Their weights are left alone and come last in the feedback of GPTQ, so that they make good what all others lose. The
+paper keeps 256 channels of 4096 to 28672; here it is a sixteenth, for Whisper's layers have no more than a few times
+256.
+"""
+
+import torch
+from torch import Tensor
+
+from whisper158.lab.activations import Input
+from whisper158.lab.codes import Columns, Weight
+from whisper158.lab.feedback import DAMPING, in_order, span_fit, upper_factor
+from whisper158.lab.method import Layer, Method
+from whisper158.lab.seen import Seen
+
+SHARE = 16
+LEAST = 32  # and a whole number of these, as a loop over channels wants them
+
+
+class Quik(Method):
+    name = "quik"
+    sequential = True
+
+    def layer(self, weight: Tensor, seen: Seen) -> Layer:
+        grid = self.scheme.weights
+        count = kept_count(weight.shape[1], grid.group)
+        kept = seen.largest.topk(count).indices.sort().values
+        rest = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
+        rest[kept] = False
+        order = torch.cat([rest.nonzero()[:, 0], kept])
+        n = len(order) - count
+        upper = upper_factor(seen.gram[order][:, order], DAMPING)
+        result = in_order(weight[:, order[:n]], grid, upper[:n, :n], span_fit(grid))
+        values = made_good(weight[:, order].double(), result.codes.weights().double(), upper)
+        weights = Weight((result.codes,), columns=Columns(kept, values.half()))
+        return Layer(weights, Input(self.scheme.activation_bits, kept=kept))
+
+
+def kept_count(channels: int, group: int) -> int:
+    """A sixteenth or a little more, such that whole groups are left."""
+    unit = max(group, LEAST)
+    return min(unit * -(-channels // SHARE // unit), channels - unit) if channels > unit else 0
+
+
+def made_good(weight: Tensor, rounded: Tensor, upper: Tensor) -> Tensor:
+    """The last channels, where those before them became `rounded`: the least squares of all that is left of the output.
+
+    With U^T U = H^-1, the channels K behind the rounded ones R take up W_K -= (W_R - Q_R) U_RR^-1 U_RK, which is what
+    feedback takes from them in all.
+    """
+    n = rounded.shape[1]
+    errors = torch.linalg.solve_triangular(upper[:n, :n], weight[:, :n] - rounded, upper=True, left=False)
+    return weight[:, n:] - errors @ upper[:n, n:]

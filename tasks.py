@@ -10,7 +10,7 @@ from invoke import Collection, Context, Exit, task
 
 from whisper158 import check as checks
 from whisper158 import needs
-from whisper158.build import locks, runtime
+from whisper158.build import image, locks, pins, runtime
 from whisper158.count import counting
 from whisper158.daemon import soak as soaking
 from whisper158.data import label as labels
@@ -133,6 +133,40 @@ def lock(context: Context, upgrade: bool = False) -> None:
     """Write requirements/*.lock anew from pyproject.toml."""
     needs.python("dev")
     locks.lock(upgrade)
+
+
+@verb(
+    iterable=["with_"],
+    help={
+        "machine": "sl1680, qemuarm64, or emulator, which needs no Yocto",
+        "with": "An option of kas/opt, such as debug; may be given again, or several with commas",
+        "model": "A model's name (./inv model.list) or a .w158 file",
+        "accept-eula": "Accept Synaptics' End User License Agreement, which the SL1680 needs",
+        "container": "Build in kas's container, by docker or podman",
+        "native": "Build on this machine itself (default)",
+        "force": "Build although the disk or the memory may not suffice",
+        "dry-run": "Check everything, and print the command instead of running it",
+    },
+)
+def build_image(
+    context: Context,
+    machine: str = "",
+    with_: list[str] | None = None,
+    model: str = models.DEFAULT,
+    accept_eula: bool = False,
+    container: bool = False,
+    native: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Build an image for a machine; what was interrupted goes on where it was."""
+    image.build(image.request(machine, with_ or [], model, accept_eula, container, native, force, dry_run))
+
+
+@verb(name="lock", help={"update": "Pin anew what is pinned already, where its branch has moved"})
+def kas_lock(context: Context, update: bool = False) -> None:
+    """Write down which commits of the layers images are built of (kas/**/*.lock.yml)."""
+    pins.lock(update)
 
 
 @verb(name="build")
@@ -396,6 +430,8 @@ namespace = Collection(
     check,
     install,
     lock,
+    build_image,
+    kas=Collection(kas_lock),
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
     daemon=Collection(daemon_soak),
     model=Collection(

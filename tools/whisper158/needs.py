@@ -126,8 +126,9 @@ def has_python(group: str) -> bool:
 
 
 def wanted(group: str) -> str:
+    """What the stamp says: the same in every checkout that wants the same."""
     lock = REQUIREMENTS / f"{group}.lock"
-    return f"{requirements(group)} {zlib.crc32(lock.read_bytes()) if lock.exists() else ''}\n"
+    return f"{zlib.crc32(lock.read_bytes())}\n" if lock.exists() else f"{requirements(group)}\n"
 
 
 def stamp(group: str) -> Path:

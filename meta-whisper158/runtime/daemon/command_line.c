@@ -43,6 +43,9 @@ const char command_line_help[] =
     "\n"
     "What to hear\n"
     "  -l, --language CODE      language that is spoken, such as en; default: auto\n"
+    "      --audio-context N    listen in windows of N frames of 20 ms, 1 to 1500; auto\n"
+    "                           (default): as much as was said, if the model is good\n"
+    "                           at that; full: what the model can take\n"
     "      --silence-ms N       silence that ends an utterance\n"
     "      --max-seconds N      cut an utterance that is longer, 5 to 30\n"
     "      --interim WHEN       text of speech that goes on: auto (default: where the\n"
@@ -95,6 +98,7 @@ enum {
     OPTION_NO_MICROPHONE,
     OPTION_RECORD_DIR,
     OPTION_RECORD_MIB,
+    OPTION_AUDIO_CONTEXT,
     OPTION_SILENCE,
     OPTION_MAX_SECONDS,
     OPTION_INTERIM,
@@ -123,6 +127,7 @@ static const struct option long_options[] = {
     {"record-dir", required_argument, NULL, OPTION_RECORD_DIR},
     {"record-mib", required_argument, NULL, OPTION_RECORD_MIB},
     {"language", required_argument, NULL, 'l'},
+    {"audio-context", required_argument, NULL, OPTION_AUDIO_CONTEXT},
     {"silence-ms", required_argument, NULL, OPTION_SILENCE},
     {"max-seconds", required_argument, NULL, OPTION_MAX_SECONDS},
     {"interim", required_argument, NULL, OPTION_INTERIM},
@@ -159,6 +164,15 @@ static int parse_number(uint32_t *out, const char *option, const char *value, ui
     if (*value < '0' || *value > '9' || *end != '\0' || number < min || number > max)
         return usage("%s %s is not a number from %u to %u", option, value, min, max);
     return 0;
+}
+
+static int parse_audio_context(uint32_t *out, const char *value) {
+    const uint32_t max = WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND;
+
+    *out = strcmp(value, "auto") == 0 ? WHISPER158_AUDIO_CONTEXT_AUTO : WHISPER158_AUDIO_CONTEXT_FULL;
+    if (strcmp(value, "auto") == 0 || strcmp(value, "full") == 0)
+        return 0;
+    return parse_number(out, "--audio-context is auto, full or frames, and", value, 1, max);
 }
 
 static int parse_interim(InterimPolicy *out, const char *value) {
@@ -226,6 +240,8 @@ static int parse_option(CommandLine *c, int option, const char *value) {
         status = parse_number(&number, "--record-mib", value, 1, 1u << 20);
         c->record_bytes = (uint64_t)number << 20;
         return status;
+    case OPTION_AUDIO_CONTEXT:
+        return parse_audio_context(&c->listen.audio_context, value);
     case OPTION_SILENCE:
         return parse_number(&c->silence_ms, "--silence-ms", value, 100, 5000);
     case OPTION_MAX_SECONDS:

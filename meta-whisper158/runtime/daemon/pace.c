@@ -2,13 +2,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "pace.h"
 
-enum { WINDOW = WHISPER158_WINDOW_SECONDS * WHISPER158_SAMPLE_RATE };
+enum {
+    FULL = WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND,
+    FRAME = WHISPER158_SAMPLE_RATE / WHISPER158_FRAMES_PER_SECOND,
+};
 
-double pace_frames(const whisper158_model *model, size_t samples) {
-    const double full = WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND;
-    const size_t windows = samples / WINDOW, rest = samples % WINDOW;
+double pace_frames(const whisper158_model *model, uint32_t audio_context, size_t samples) {
+    const bool fits = audio_context == WHISPER158_AUDIO_CONTEXT_AUTO;
+    const size_t window = fits || audio_context > FULL ? FULL : audio_context;
+    const size_t windows = samples / (window * FRAME), rest = samples % (window * FRAME);
+    const size_t last = rest == 0 ? 0 : fits ? whisper158_model_fit_audio_context(model, rest) : window;
 
-    return (double)windows * full + (rest ? (double)whisper158_model_fit_audio_context(model, rest) : 0.0);
+    return (double)(windows * window + last);
 }
 
 void pace_measure(Pace *pace, double frames, double work, double now) {

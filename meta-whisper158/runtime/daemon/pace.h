@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "whisper158.h"
 
@@ -23,8 +24,8 @@ typedef struct Pace {
     double rest;      /* until then */
 } Pace;
 
-/* Frames that the encoder is given for so many samples. */
-double pace_frames(const whisper158_model *model, size_t samples);
+/* Frames that the encoder is given for so many samples. `audio_context` is as in whisper158_options. */
+double pace_frames(const whisper158_model *model, uint32_t audio_context, size_t samples);
 
 /* So many frames took `work` seconds, until `now`. */
 void pace_measure(Pace *pace, double frames, double work, double now);

@@ -110,8 +110,12 @@ static int transcribe(Worker *worker, Job *job) {
     return r;
 }
 
+static double frames_of(const Worker *worker, size_t samples) {
+    return pace_frames(worker->options.model, worker->options.listen.audio_context, samples);
+}
+
 static void run_job(Worker *worker, Job *job) {
-    const double frames = pace_frames(worker->options.model, job->count);
+    const double frames = frames_of(worker, job->count);
     const double started = loop_now();
     double ended;
 
@@ -253,5 +257,5 @@ bool worker_wants_interim(Worker *worker, size_t samples) {
     case INTERIM_AUTO:
         break;
     }
-    return pace_allows_interim(&pace, pace_frames(worker->options.model, samples), loop_now());
+    return pace_allows_interim(&pace, frames_of(worker, samples), loop_now());
 }

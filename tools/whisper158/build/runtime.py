@@ -8,6 +8,7 @@ Each lives in its own folder under build/ and is brought up to date by whoever n
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,16 @@ AARCH64 = Variant(
     patience=20,
 )
 
+# What an image is made of: as the recipe builds it (recipes-whisper158/whisper158).
+BOARD = Variant(
+    "board",
+    "for the board",
+    ("-Dbuildtype=release", "--prefix=/usr", "-Dman=disabled"),
+    compiler="aarch64-linux-gnu-gcc",
+    debian=("native", "cross"),
+    cross=True,
+)
+
 
 def build(variant: Variant) -> Path:
     """Brings a build up to date and returns its folder. Quiet unless it takes long or fails."""
@@ -78,6 +89,21 @@ def build(variant: Variant) -> Path:
         targets = [fuzzer.relative_to(variant.folder) for fuzzer in fuzzers()] if variant is FUZZ else []
         run([tool("ninja"), "-C", variant.folder, "-j", str(JOBS), *targets], env=environment(variant))
     return variant.folder
+
+
+def install(variant: Variant, root: Path) -> Path:
+    """Builds, and installs into the root file system `root`, which is returned. Symbols stay out of it."""
+    folder = build(variant)
+    with alone(variant):
+        options = ["--no-rebuild", "--strip", "--quiet"]
+        run([tool("meson"), "install", "-C", folder, *options, "--destdir", root], env=environment(variant))
+    return root
+
+
+def version() -> str:
+    """As runtime/meson.build has it."""
+    found = re.search(r"version: '([^']+)'", (RUNTIME / "meson.build").read_text())
+    return found[1] if found else die(f"{RUNTIME}/meson.build names no version")
 
 
 def program() -> Path:

@@ -68,18 +68,19 @@ ENABLED = (
 
 # What an emulated machine has no use for; each costs seconds of a start.
 MASKED = (
-    *("alsa-restore.service", "alsa-state.service", "dev-hugepages.mount", "dev-mqueue.mount", "e2scrub_all.timer"),
-    *("e2scrub_reap.service", "fstrim.timer", "getty@tty1.service", "getty-static.service", "ldconfig.service"),
-    *("kmod-static-nodes.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount"),
-    *("sys-kernel-config.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount"),
-    *("systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-binfmt.service"),
-    *("systemd-boot-system-token.service", "systemd-firstboot.service", "systemd-fsck-root.service", "systemd-hwdb-update.service"),
-    *("systemd-journal-catalog-update.service", "systemd-journal-flush.service", "systemd-logind.service"),
-    *("systemd-machine-id-commit.service", "systemd-network-generator.service", "systemd-networkd-wait-online.service"),
-    *("systemd-pcrmachine.service", "systemd-pcrphase-sysinit.service", "systemd-pcrphase.service"),
-    *("systemd-random-seed.service", "systemd-remount-fs.service", "systemd-repart.service"),
-    *("systemd-sysusers.service", "systemd-tmpfiles-clean.timer", "systemd-update-done.service"),
-    *("systemd-update-utmp-runlevel.service", "systemd-update-utmp.service"),
+    *("alsa-restore.service", "alsa-state.service", "dev-hugepages.mount", "dev-mqueue.mount"),
+    *("e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty@tty1.service", "getty-static.service"),
+    *("ldconfig.service", "kmod-static-nodes.service", "proc-sys-fs-binfmt_misc.automount"),
+    *("sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount"),
+    *("sys-kernel-tracing.mount", "systemd-ask-password-console.path", "systemd-ask-password-wall.path"),
+    *("systemd-binfmt.service", "systemd-boot-system-token.service", "systemd-firstboot.service"),
+    *("systemd-fsck-root.service", "systemd-hwdb-update.service", "systemd-journal-catalog-update.service"),
+    *("systemd-journal-flush.service", "systemd-logind.service", "systemd-machine-id-commit.service"),
+    *("systemd-network-generator.service", "systemd-networkd-wait-online.service", "systemd-pcrmachine.service"),
+    *("systemd-pcrphase-sysinit.service", "systemd-pcrphase.service", "systemd-random-seed.service"),
+    *("systemd-remount-fs.service", "systemd-repart.service", "systemd-sysusers.service"),
+    *("systemd-tmpfiles-clean.timer", "systemd-update-done.service", "systemd-update-utmp-runlevel.service"),
+    "systemd-update-utmp.service",
 )
 
 

@@ -279,6 +279,12 @@ def model_install(context: Context, file: str = "") -> None:
     print(shipped.install(file))
 
 
+@verb(name="uninstall", positional=["name"], help={"name": "The model's name: model.uninstall NAME"})
+def model_uninstall(context: Context, name: str = "") -> None:
+    """Take a model out of the layer."""
+    shipped.remove(name)
+
+
 @verb(
     name="evaluate",
     positional=["models"],
@@ -441,6 +447,7 @@ namespace = Collection(
         model_costs,
         model_export,
         model_install,
+        model_uninstall,
         model_evaluate,
         model_golden,
         data=Collection(data_speak, data_index, data_label, data_split),

@@ -48,6 +48,11 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "npm": ("npm",),
     "check": ("git", "libmagic1", "shellcheck"),
     "opinions": ("llvm",),
+    # What OpenEmbedded-Core wants of a host, for recipes-tests/layer/test_oe_core.py.
+    "layer": (
+        *("build-essential", "chrpath", "cpio", "diffstat", "file", "gawk", "git", "locales", "lz4", "quilt"),
+        *("rpcsvc-proto", "wget", "xz-utils", "zstd"),
+    ),
     "tests": ("mount", "scdoc", "systemd"),
 }
 

@@ -12,6 +12,7 @@ int command_transcribe(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_tune(int argc, char **argv);
+int command_selftest(int argc, char **argv);
 int command_listen(int argc, char **argv);
 int command_stats(int argc, char **argv);
 #ifdef WHISPER158_ALSA

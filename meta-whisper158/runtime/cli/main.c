@@ -21,6 +21,7 @@ static const struct {
     {"info", "show what a model file holds", command_info},
     {"bench", "measure time and memory that a model takes here", command_bench},
     {"tune", "find out what computes a model fastest here", command_tune},
+    {"selftest", "check that this machine gives the right words", command_selftest},
 #ifdef WHISPER158_ALSA
     {"devices", "list the sound cards, and which one whisper158d would take", command_devices},
     {"listen", "print what the daemon hears, live", command_listen},

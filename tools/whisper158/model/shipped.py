@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""Trained models that come with the project, compressed, in the layer: a checkout of that folder alone has them too."""
+"""Trained models that come with the project, in the layer: a checkout of that folder alone has them too.
+
+A model is three files: NAME.w158.xz; NAME.inc, which tells the recipe what to fetch and by which sha256 to know it;
+and NAME.provenance, what the model says of itself, which is also the text that its licence stands in.
+"""
 
 import hashlib
 import lzma
@@ -9,15 +13,16 @@ import re
 import shutil
 from pathlib import Path
 
+from whisper158.build.layer import MODELS
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
 from whisper158.errors import die
 from whisper158.model import blob
-from whisper158.paths import ROOT
 
-FOLDER = ROOT / "meta-whisper158" / "recipes-whisper158" / "whisper158-model" / "files"
+FOLDER = MODELS
 SUFFIX = ".w158.xz"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+LICENCE = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR) [A-Za-z0-9.+-]+)*")  # SPDX's expressions, without brackets
 LARGEST = 16_000_000  # bytes; a repository keeps every version of a file for ever
 
 
@@ -46,25 +51,77 @@ def unpack(compressed: Path, out: Path) -> None:
 
 
 def install(file: str) -> Path:
-    """Compresses the blob `file` into the layer, under the name in its provenance. Returns the path of the result."""
+    """Makes the blob `file` a model of the layer, under the name in its provenance. Returns the compressed file."""
     path = Path(file)
-    name = _name(path)
-    with step(f"Compressing {path}"):
-        content = lzma.compress(path.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
-    if len(content) > LARGEST:
-        die(f"{path}: takes {len(content)} bytes compressed, more than {LARGEST}", "its head may need fewer bits")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    target = FOLDER / f"{name}{SUFFIX}"
-    draft = target.with_name(f".{target.name}.draft")
-    draft.write_bytes(content)
-    os.replace(draft, target)
-    return target
-
-
-def _name(path: Path) -> str:
-    content = blob.read(path)
-    lines = content.text("provenance").splitlines() if "provenance" in content else []
-    name = dict(line.split("=", 1) for line in lines if "=" in line).get("name", "")
+    told = provenance(path)
+    name = told.get("name", "")
     if not NAME.fullmatch(name):
         die(f"{path}: its provenance has no usable name", "./inv model.export RUN --name NAME gives it one")
-    return name
+    with step(f"Compressing {path}"):
+        content = path.read_bytes()
+        compressed = lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)
+    if len(compressed) > LARGEST:
+        die(f"{path}: takes {len(compressed)} bytes compressed, more than {LARGEST}", "its head may need fewer bits")
+    text = "".join(f"{plain(key)}={plain(value)}\n" for key, value in told.items())
+    recipe = metadata(name, hashlib.sha256(content).hexdigest(), licence(path, told), text)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    # The recipe's part is the last, so that it never speaks of a model that is not there yet.
+    for suffix, data in ((SUFFIX, compressed), (".provenance", text.encode()), (".inc", recipe.encode())):
+        replace(FOLDER / f"{name}{suffix}", data)
+    return FOLDER / f"{name}{SUFFIX}"
+
+
+def remove(name: str) -> None:
+    """Takes the model `name` out of the layer."""
+    if name not in names():
+        die(f"the layer has no model {name!r}", f"it has {', '.join(names()) or 'none'}")
+    for suffix in (".inc", ".provenance", SUFFIX):
+        (FOLDER / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def provenance(path: Path) -> dict[str, str]:
+    """What the blob says of where it comes from."""
+    content = blob.read(path)
+    lines = content.text("provenance").splitlines() if "provenance" in content else []
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def licence(path: Path, told: dict[str, str]) -> str:
+    """The blob's licence as BitBake's LICENSE writes it."""
+    expression = told.get("licence", "")
+    if not LICENCE.fullmatch(expression):
+        die(
+            f"{path}: its provenance says {expression!r} for a licence",
+            "it must be names of SPDX, with AND or OR between them",
+        )
+    return expression.replace(" AND ", " & ").replace(" OR ", " | ")
+
+
+def metadata(name: str, sha256: str, licence: str, provenance: str) -> str:
+    """The .inc file of a model. All that is put into it is plain: see plain()."""
+    described = " \\\n".join(f"    {line}" for line in provenance.splitlines())
+    checksum = hashlib.md5(provenance.encode(), usedforsecurity=False).hexdigest()
+    return f"""\
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+# Written by ./inv model.install, and read by whisper158-model where WHISPER158_MODEL is "{name}".
+SRC_URI = "file://{name}.w158.xz file://{name}.provenance"
+WHISPER158_MODEL_SHA256 = "{sha256}"
+LICENSE = "{licence}"
+LIC_FILES_CHKSUM = "file://{name}.provenance;md5={checksum}"
+DESCRIPTION = "What the model says of itself: \\
+{described} \\
+"
+"""
+
+
+def plain(text: str) -> str:
+    """Without what means something to BitBake, whose variables can run code: the text may be anybody's."""
+    return re.sub(r"[^A-Za-z0-9 _.,:;/+@%()=-]", "?", text)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(content)
+    os.replace(draft, path)

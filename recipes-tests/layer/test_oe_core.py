@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The layer in the real OpenEmbedded-Core: parsed, planned, packaged and judged by its own tools, without a network.
+
+It needs a checkout of poky or the like, which $WHISPER158_OE_CORE names, and the better part of an hour. With
+$WHISPER158_META_SYNAPTICS, a checkout of the vendor's layer, its machine is planned for too.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from layer.conftest import MODEL
+from layer.openembedded import BuildFolder
+from layer.test_recipes import PACKAGES, vendor
+
+from whisper158 import needs
+from whisper158.build import layer as ours
+from whisper158.build import sysroot
+from whisper158.run import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
+
+HERE = Path(__file__).parent
+SETTINGS = f'INIT_MANAGER = "systemd"\nPACKAGE_CLASSES = "package_deb"\nWHISPER158_MODEL = "{MODEL}"\n'
+
+
+@pytest.fixture(scope="module")
+def oe_core() -> Path:
+    """A checkout with meta/, meta-poky/ and bitbake/."""
+    named = os.environ.get("WHISPER158_OE_CORE")
+    if not named:
+        pytest.skip("NOT TRIED WITH OPENEMBEDDED: WHISPER158_OE_CORE names no checkout of poky (yocto-5.0.9)")
+    path = Path(named).absolute()
+    assert (path / "oe-init-build-env").is_file(), f"WHISPER158_OE_CORE: {path} has no oe-init-build-env"
+    needs.debian("layer", "cross")
+    locales = subprocess.run(["locale", "-a"], capture_output=True, text=True).stdout.lower().split()
+    assert "en_us.utf8" in locales, "BitBake needs the locale en_US.UTF-8: locale-gen en_US.UTF-8"
+    return path
+
+
+@pytest.fixture(scope="module")
+def work(layer: Path) -> Iterator[Path]:
+    """A folder that others than its owner may enter, with a copy of the layer in it."""
+    folder = Path(tempfile.mkdtemp(prefix="whisper158-oe-"))
+    folder.chmod(0o755)
+    shutil.copytree(layer, folder / "meta-whisper158")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def plain(oe_core: Path, work: Path) -> BuildFolder:
+    """OpenEmbedded-Core, our layer, and its machine that QEMU knows."""
+    build = BuildFolder(oe_core, work / "plain")
+    build.configure([work / "meta-whisper158"], f'MACHINE = "qemuarm64"\n{SETTINGS}')
+    return build
+
+
+def planned(build: BuildFolder) -> set[str]:
+    return set((build.folder / "pn-buildlist").read_text().split())
+
+
+def test_every_recipe_is_parsed(plain: BuildFolder) -> None:
+    said = plain.run("bitbake", "-p")
+    print(said)
+    (counts,) = re.findall(r"Parsing of (\d+) \.bb files complete .* (\d+) errors\.", said)
+    assert int(counts[0]) > 900 and counts[1] == "0"
+    assert "WARNING" not in said
+
+
+def test_the_image_for_any_machine_is_planned(plain: BuildFolder) -> None:
+    print(plain.run("bitbake", "-g", "whisper158-image"))
+    wanted = {"whisper158", "whisper158-conf", "whisper158-model", "alsa-lib", "libmicrohttpd", "xxhash", "linux-yocto"}
+    assert wanted <= planned(plain)
+
+
+def test_the_board_s_image_is_planned_with_a_stand_in_for_its_vendor(oe_core: Path, work: Path) -> None:
+    """The vendor's recipe is made up: what is tested is that ours finds and extends it."""
+    stand_in = vendor(work / "meta-stand-in")
+    build = BuildFolder(oe_core, work / "stand-in")
+    build.configure([stand_in, work / "meta-whisper158"], f'MACHINE = "qemuarm64"\n{SETTINGS}')
+    print(build.run("bitbake", "-g", "astra-whisper158"))
+    assert {"curl", "whisper158", "whisper158-conf", "whisper158-model"} <= planned(build)
+
+
+def test_packages_are_built_and_pass_qa(oe_core: Path, work: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("NOT TRIED: packages are made without pseudo, which only root can do")
+    toolchain = HERE / "hosttoolchain"
+    build = BuildFolder(oe_core, work / "packages", as_root=True)
+    masks = f'BBMASK += "{oe_core}/meta/recipes- {oe_core}/meta-poky/recipes-"\n'
+    build.configure(
+        [work / "meta-whisper158"],
+        f'{SETTINGS}HOSTTOOLCHAIN_SYSROOT = "{sysroot.sysroot()}"\n'
+        'DISTRO_FEATURES:append = " ptest"\n' + masks + "require conf/hosttoolchain.conf\n",
+        path=(toolchain,),
+    )
+    recipes = ("whisper158", "whisper158-model", "whisper158-conf", "whisper158-native")
+    said = build.run("bitbake", *recipes, tools=(Path(sys.executable).parent,))
+    print(said)
+    assert "ERROR" not in said and not re.findall(r"QA Issue", said)
+    packages = {path.name.split("_")[0]: path for path in build.folder.glob("tmp/deploy/deb/*/*.deb")}
+    assert {"whisper158", "libwhisper158", "whisper158-daemon", "whisper158-ptest", "whisper158-dev"} < set(packages)
+    for name in ("whisper158", "libwhisper158", "whisper158-daemon", "whisper158-dev"):
+        assert contents(packages[name]) == PACKAGES[name]
+    assert contents(packages["whisper158-conf"]) == {str(ours.INSTALLED_CONFIGURATION)}
+    shared = ours.INSTALLED_MODELS
+    assert contents(packages["whisper158-model"]) == {f"{shared}/{MODEL}.w158", f"{shared}/default.w158"}
+    assert packages["whisper158-model"].name.endswith("_all.deb")
+    assert "whisper158-conf" in asked(packages["whisper158-daemon"], "--field", "Depends")
+    assert "systemctl" in asked(packages["whisper158-daemon"], "--info", "postinst")
+
+
+def contents(package: Path) -> set[str]:
+    """Files and links that a .deb installs."""
+    lines = [line.split(None, 5) for line in asked(package, "--contents").splitlines()]
+    return {line[5].split(" -> ")[0].removeprefix(".") for line in lines if not line[0].startswith("d")}
+
+
+def asked(package: Path, *question: str) -> str:
+    return run(["dpkg-deb", question[0], package, *question[1:]])
+
+
+def test_yocto_check_layer_passes(oe_core: Path, work: Path) -> None:
+    build = BuildFolder(oe_core, work / "check")
+    build.configure([], f'MACHINE = "qemuarm64"\n{SETTINGS}')
+    said = build.run("yocto-check-layer", str(work / "meta-whisper158"))
+    print(said)
+    assert re.search(r"meta-whisper158 \.* PASS", said)

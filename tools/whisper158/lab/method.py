@@ -20,7 +20,7 @@ from whisper158.lab.activations import BITS, FLOATS, Input
 from whisper158.lab.codes import Weight
 from whisper158.lab.grid import Grid, Kind
 from whisper158.lab.seen import Seen, observe
-from whisper158.lab.stage import Flow, Fold, Inputs, Site, Stage
+from whisper158.lab.stage import Flow, Fold, Inputs, Model, Site, Stage
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class Method(ABC):
             die(f"{self.name} makes {kinds} codes, and {grid.name} is {grid.kind}", "see the table in docs/lab.md")
         if scheme.activation_bits not in BITS:
             die(f"activations of {scheme.activation_bits} bits are not among {', '.join(map(str, BITS))}")
+
+    def prepare(self, model: Model) -> list[str]:
+        """Changes, in place and before all stages, what concerns several, and says what in words. The model's float
+        outputs stay as they are."""
+        return []
 
     def transform(self, stage: Stage, calibration: Calibration) -> list[Fold]:
         """Folds, in place, what makes quantising easier. The stage's float outputs stay as they are."""
@@ -131,22 +136,24 @@ def reading(stage: Stage, through: Input) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """layers: by the checkpoint's names of their weights."""
+    """layers: by the checkpoint's names of their weights. prepared: what else was changed, in words."""
 
     layers: dict[str, Layer]
     folds: tuple[Fold, ...]
+    prepared: tuple[str, ...]
 
 
 def apply(
-    method: Method, stages: Sequence[Stage], flows: Sequence[Flow], done: Callable[[Stage], None] = lambda _: None
+    method: Method, model: Model, flows: Sequence[Flow], done: Callable[[Stage], None] = lambda _: None
 ) -> Outcome:
-    """Quantises all stages in place; `flows` are the calibration clips as they enter the first. `done` hears of
+    """Quantises a model in place; `flows` are the calibration clips as they enter the first. `done` hears of
     each."""
     layers: dict[str, Layer] = {}
     folds: list[Fold] = []
     ideal = list(flows) if method.wants_targets else []
     current = list(flows)
-    for stage in stages:
+    prepared = tuple(method.prepare(model))
+    for stage in model.stages:
         targets = tuple(stage.run(stage.take(flow)) for flow in ideal)
         ideal = [stage.give(flow, out) for flow, out in zip(ideal, targets, strict=True)]
         calibration = Calibration(tuple(stage.take(flow) for flow in current), method.scheme.seed, targets)
@@ -155,4 +162,4 @@ def apply(
         layers |= {stage.tensor(name): layer for name, layer in found.items()}
         current = [stage.give(flow, stage.run(stage.take(flow))) for flow in current]
         done(stage)
-    return Outcome(layers, tuple(folds))
+    return Outcome(layers, tuple(folds), prepared)

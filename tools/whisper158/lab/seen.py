@@ -86,14 +86,12 @@ class _Watcher:
 
 @contextmanager
 def _watched(stage: Stage, sites: Sequence[Site], watch: dict[str, Callable[[Tensor], None]]) -> Iterator[None]:
-    """Has `watch` see what the first linear of each site reads, before anything is done to it."""
+    """Has `watch` see what the first linear of each site reads, when a rotation that may stand before it is done."""
     hooks = []
     for site in sites:
         see = watch[site.name]
         hooks.append(
-            stage.linear(site.linears[0]).register_forward_pre_hook(
-                lambda _module, inputs, see=see: see(inputs[0]), prepend=True
-            )
+            stage.linear(site.linears[0]).register_forward_pre_hook(lambda _module, inputs, see=see: see(inputs[0]))
         )
     try:
         yield

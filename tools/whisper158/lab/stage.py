@@ -7,8 +7,9 @@ same input. Where a norm, or another linear layer, writes that input and nobody 
 each channel can move from there into the site's weights ("folding"), and the outputs stay as they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +23,21 @@ class Site:
     """linears: by name within the stage's module, as is `source`: the norm or linear layer that writes the input, or
     None. indifferent: linears to whose output any vector may be added without a change further on, so that they need
     no bias to take up a shift. An attention's keys are: a vector that is added to all of them adds the same number to
-    all scores of a query, of which softmax takes no notice."""
+    all scores of a query, of which softmax takes no notice. heads: where the source is an attention's values, how many
+    heads they make up. normed: the input is a norm's output."""
 
     name: str
     linears: tuple[str, ...]
     source: str | None = None
     indifferent: frozenset[str] = frozenset()
+    heads: int = 0
+    normed: bool = False
 
 
 @dataclass(frozen=True)
 class Stage:
-    """prefix: stands before a linear's name where the checkpoint's is meant; `names` has those that differ by more.
-    `take` picks the module's inputs from what flows through the model, `give` puts its output there."""
+    """The checkpoint's name of a linear is that in the module after `prefix`. `take`
+    picks the module's inputs from what flows through the model, `give` puts its output there."""
 
     name: str
     module: nn.Module
@@ -65,28 +69,70 @@ class Fold:
     shift: Tensor | None = None
 
 
-@torch.no_grad()
-def fold(stage: Stage, site: Site, factor: Tensor, shift: Tensor | None = None) -> Fold:
-    """Folds in place. factor, shift: [channels] of the site's input."""
-    if site.source is None:
-        raise ValueError(f"{stage.name}: nothing can be folded into what writes the input of {site.name}")
-    source = stage.module.get_submodule(site.source)
-    factor = factor.to(source.weight)
-    shift = None if shift is None else shift.to(source.weight)
-    if shift is not None:
+Moves = Mapping[str, tuple[Tensor, Tensor | None]]
+
+
+def moved(stage: Stage, moves: Moves) -> dict[str, Tensor]:
+    """The stage's parameters, by name, that folding changes, and what they become. moves: factor and shift, each
+    [channels], by the site's name; gradients reach them."""
+    found: dict[str, Tensor] = {}
+
+    def now(name: str) -> Tensor:
+        return found[name] if name in found else stage.module.get_parameter(name)
+
+    for site in stage.sites:
+        if site.name not in moves:
+            continue
+        if site.source is None:
+            raise ValueError(f"{stage.name}: nothing can be folded into what writes the input of {site.name}")
+        factor, shift = moves[site.name]
         for name in site.linears:
-            absorb(stage.linear(name), shift, name in site.indifferent)
-        source.bias -= shift
-    source.weight /= factor[:, None] if source.weight.ndim == 2 else factor
-    source.bias /= factor
-    for name in site.linears:
-        stage.linear(name).weight *= factor
-    return Fold(stage.name, site.name, site.source, factor, shift)
+            if shift is not None and stage.linear(name).bias is not None:
+                found[f"{name}.bias"] = now(f"{name}.bias") + now(f"{name}.weight") @ shift
+            elif shift is not None and name not in site.indifferent:
+                raise ValueError(f"{stage.name}: {name} has no bias that could take up a shift")
+            found[f"{name}.weight"] = now(f"{name}.weight") * factor
+        weight, bias = now(f"{site.source}.weight"), now(f"{site.source}.bias")
+        found[f"{site.source}.weight"] = weight / (factor[:, None] if weight.ndim == 2 else factor)
+        found[f"{site.source}.bias"] = (bias if shift is None else bias - shift) / factor
+    return found
 
 
-def absorb(linear: nn.Linear, shift: Tensor, indifferent: bool) -> None:
-    """The bias takes up W shift."""
-    if linear.bias is not None:
-        linear.bias += linear.weight @ shift
-    elif not indifferent:
-        raise ValueError("a linear layer without a bias cannot take up a shift")
+@torch.no_grad()
+def fold(stage: Stage, moves: Moves) -> list[Fold]:
+    """Folds in place."""
+    for name, tensor in moved(stage, moves).items():
+        stage.module.get_parameter(name).copy_(tensor)
+    sources = {site.name: site.source for site in stage.sites}
+    return [Fold(stage.name, site, sources[site] or "", factor, shift) for site, (factor, shift) in moves.items()]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A LayerNorm by the module that holds it and its name there; the linear layers that read what it writes, and those
+    of them that are indifferent (Site). Where it has no such readers, whatever reads it needs its output as it was."""
+
+    owner: nn.Module
+    name: str
+    readers: tuple[nn.Linear, ...] = ()
+    indifferent: tuple[nn.Linear, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A residual stream: it enters through the first input of `entry`; `norms` read it and `writers` add to it."""
+
+    width: int
+    entry: nn.Module
+    norms: tuple[Norm, ...]
+    writers: tuple[nn.Linear, ...]
+
+
+class Model(Protocol):
+    """What methods see of a model."""
+
+    @property
+    def stages(self) -> Sequence[Stage]: ...
+
+    @property
+    def streams(self) -> Sequence[Stream]: ...

@@ -36,7 +36,7 @@ class Awq(Method):
         if not sites:
             return []
         seen = calibration.observe(stage, sites)
-        return [fold(stage, site, self.factor(stage, site, seen[site.name])) for site in sites]
+        return fold(stage, {site.name: (self.factor(stage, site, seen[site.name]), None) for site in sites})
 
     def factor(self, stage: Stage, site: Site, seen: Seen) -> Tensor:
         weight = torch.cat([stage.linear(name).weight.detach() for name in site.linears])

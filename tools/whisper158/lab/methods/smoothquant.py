@@ -27,7 +27,7 @@ class SmoothQuant(Rtn):
         if not sites:
             return []
         seen = calibration.observe(stage, sites)
-        return [fold(stage, site, self.factor(stage, site, seen[site.name].largest)) for site in sites]
+        return fold(stage, {site.name: (self.factor(stage, site, seen[site.name].largest), None) for site in sites})
 
     def factor(self, stage: Stage, site: Site, largest: Tensor) -> Tensor:
         return smoothing(largest, column_maxima(stage, site), self.alpha)

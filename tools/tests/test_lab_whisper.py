@@ -1,0 +1,294 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The methods on a whole Whisper, made up: what must not change its float outputs does not, and what it stores is
+what it computes with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from whisper158.model.golden import golden
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
+pytest.importorskip("whisper", reason="needs OpenAI's Whisper: ./inv install oracle")
+
+from whisper158.lab import method as methods  # noqa: E402
+from whisper158.lab.families import whisper as family  # noqa: E402
+from whisper158.lab.grid import parse  # noqa: E402
+from whisper158.lab.method import Method, Scheme  # noqa: E402
+from whisper158.lab.methods.awq import Awq  # noqa: E402
+from whisper158.lab.methods.gptq import Gptq  # noqa: E402
+from whisper158.lab.methods.hqq import Hqq  # noqa: E402
+from whisper158.lab.methods.omniquant import OmniQuant  # noqa: E402
+from whisper158.lab.methods.ptqtp import Ptqtp  # noqa: E402
+from whisper158.lab.methods.quarot import QuaRot  # noqa: E402
+from whisper158.lab.methods.quik import Quik  # noqa: E402
+from whisper158.lab.methods.rtn import Rtn  # noqa: E402
+from whisper158.lab.methods.smoothquant import SmoothQuant  # noqa: E402
+from whisper158.lab.methods.spqr import Spqr  # noqa: E402
+from whisper158.lab.methods.tesseraq import TesseraQ  # noqa: E402
+from whisper158.lab.seen import observe  # noqa: E402
+from whisper158.lab.stage import Flow, Stage, fold, moved  # noqa: E402
+
+LENGTHS = (40, 17, 24)
+
+
+class Learning:
+    """Less of it than anyone would use, which is enough to see that it learns."""
+
+    epochs = 8
+    steps = 15
+    shares = (0.5, 0.1, 0.02)
+    rate = 2e-2
+
+
+class BriefOmniQuant(OmniQuant):
+    epochs = Learning.epochs
+    rates = (0.1, 5e-3)
+
+
+class BriefTesseraQ(TesseraQ):
+    steps, shares, rate = Learning.steps, Learning.shares, Learning.rate
+
+
+METHODS: list[tuple[type[Method], str]] = [
+    (Rtn, "w8"),
+    (SmoothQuant, "w8"),
+    (Awq, "w4g32a"),
+    (Gptq, "w4g32"),
+    (Gptq, "wt"),
+    (BriefOmniQuant, "w4g32a"),
+    (BriefTesseraQ, "w3g32a"),
+    (Quik, "w4"),
+    (Spqr, "w4a"),
+    (QuaRot, "w4"),
+    (Hqq, "w4g32a"),
+    (Ptqtp, "wtg32"),
+]
+IDS = [f"{kind.name}-{word}" for kind, word in METHODS]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def model() -> family.WhisperModel:
+    """Made-up weights do little to what passes them; louder ones say more of what is done to them."""
+    made = family.model(golden())
+    with torch.no_grad():
+        for stage in made.stages:
+            for site in stage.sites:
+                for name in site.linears:
+                    stage.linear(name).weight *= 2
+    return made
+
+
+def flows(model: family.WhisperModel, shift: int = 0) -> list[Flow]:
+    random = torch.Generator().manual_seed(158 + shift)
+    found = []
+    for length in LENGTHS:
+        mel = torch.randn(model.dims.n_mels, 2 * length, generator=random)
+        tokens = torch.randint(model.dims.n_vocab, (length // 2,), generator=random).tolist()
+        found.append(family.flow(model, mel, tokens))
+    return found
+
+
+def said(model: family.WhisperModel, clips: list[Flow]) -> list[Any]:
+    return [family.logits(model, clip) for clip in clips]
+
+
+def close(ours: list[Any], theirs: list[Any], within: float = 2e-5) -> bool:
+    return all(float((a - b).norm() / b.norm()) < within for a, b in zip(ours, theirs, strict=True))
+
+
+def lost(ours: list[Any], theirs: list[Any]) -> float:
+    return sum(float((a - b).square().sum() / b.square().sum()) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_stages_compute_what_openais_model_computes(model: family.WhisperModel) -> None:
+    random = torch.Generator().manual_seed(1)
+    mel = torch.randn(model.dims.n_mels, 2 * model.dims.n_audio_ctx, generator=random)
+    tokens = [1, 5, 7, 2]
+    with torch.no_grad():
+        expected = model.whisper(mel[None], torch.tensor([tokens]))[0]
+    assert close([family.logits(model, family.flow(model, mel, tokens))], [expected], 1e-6)
+
+
+def test_every_linear_layer_of_the_blocks_has_a_place(model: family.WhisperModel) -> None:
+    placed = [stage.tensor(name) for stage in model.stages for site in stage.sites for name in site.linears]
+    matrices = [n for n, a in golden().tensors.items() if ".blocks." in n and n.endswith(".weight") and a.ndim == 2]
+    assert sorted(placed) == sorted(matrices)
+
+
+def test_what_a_site_reads_is_the_same_for_all_its_layers(model: family.WhisperModel) -> None:
+    clip = flows(model)[0]
+    for stage in model.stages:
+        read = inputs_of(stage, clip)
+        for site in stage.sites:
+            assert all(torch.equal(read[name], read[site.linears[0]]) for name in site.linears)
+        clip = stage.give(clip, stage.run(stage.take(clip)))
+
+
+def inputs_of(stage: Stage, clip: Flow) -> dict[str, Any]:
+    """What each linear layer reads"""
+    read: dict[str, Any] = {}
+    hooks = [
+        stage.linear(name).register_forward_pre_hook(lambda _m, x, name=name: read.update({name: x[0].clone()}))
+        for site in stage.sites
+        for name in site.linears
+    ]
+    stage.run(stage.take(clip))
+    for hook in hooks:
+        hook.remove()
+    return read
+
+
+def test_folding_leaves_outputs_as_they_are(model: family.WhisperModel) -> None:
+    clips = flows(model)
+    before = said(model, clips)
+    random = torch.Generator().manual_seed(3)
+    count = 0
+    for stage in model.stages:
+        moves = {}
+        for site in stage.sites:
+            if site.source:
+                n = stage.linear(site.linears[0]).weight.shape[1]
+                factor = torch.exp(0.7 * torch.randn(n, generator=random))
+                moves[site.name] = (factor, torch.randn(n, generator=random))
+        old = {name: stage.module.get_parameter(name).clone() for name in moved(stage, moves)}
+        count += len(fold(stage, moves))
+        assert all(not torch.equal(stage.module.get_parameter(name), tensor) for name, tensor in old.items())
+    assert count == 2 * 3 + 1 + 2 * 4
+    assert close(said(model, clips), before)
+
+
+def test_what_cannot_be_folded_is_refused(model: family.WhisperModel) -> None:
+    stage = model.stages[0]
+    ones = torch.ones(256)
+    with pytest.raises(ValueError, match=r"nothing can be folded into what writes the input of mlp\.2"):
+        fold(stage, {"mlp.2": (ones, None)})
+    # Queries are not indifferent: a vector that is added to one changes its scores.
+    stage.linear("attn.query").bias = None
+    with pytest.raises(ValueError, match=r"attn\.query has no bias"):
+        fold(stage, {"attn": (ones[:64], ones[:64])})
+
+
+@pytest.mark.parametrize("kind", [SmoothQuant, Awq, BriefOmniQuant, QuaRot, BriefTesseraQ])
+def test_transforms_leave_float_outputs_as_they_are(kind: type[Method], model: family.WhisperModel) -> None:
+    clips, method = flows(model), kind(Scheme(parse("w4g32")))
+    before = said(model, clips)
+    prepared = method.prepare(model)
+    assert close(said(model, clips), before)
+    current = clips
+    folds = []
+    for stage in model.stages:
+        batches = tuple(stage.take(clip) for clip in current)
+        targets = tuple(stage.run(batch) for batch in batches)
+        folds += method.transform(stage, methods.Calibration(batches, 1, targets))
+        current = [stage.give(clip, stage.run(stage.take(clip))) for clip in current]
+    assert bool(prepared) != bool(folds)
+    assert close(said(model, clips), before)
+
+
+@pytest.mark.parametrize(("kind", "word"), METHODS, ids=IDS)
+def test_what_is_stored_is_what_is_computed(kind: type[Method], word: str, model: family.WhisperModel) -> None:
+    clips = flows(model)
+    before = said(model, clips)
+    outcome = methods.apply(kind(Scheme(parse(word), 8)), model, clips)
+    places = [(stage, name) for stage in model.stages for site in stage.sites for name in site.linears]
+    names = {stage.tensor(name): stage.linear(name) for stage, name in places}
+    assert outcome.layers.keys() == names.keys()
+    for name, linear in names.items():
+        assert torch.equal(linear.weight, outcome.layers[name].weight.weights())
+        assert outcome.layers[name].input.bits == 8
+    after = said(model, clips)
+    assert not close(after, before, 1e-4)
+    assert lost(after, before) < {"w8": 0.01, "wt": 3.0, "wtg32": 0.6}.get(word, 0.6)
+
+
+def heavy() -> family.WhisperModel:
+    """As trained models are, and made-up ones are not: weights with heavy tails, and a few loud channels."""
+    model = family.model(golden())
+    random = np.random.default_rng(158)
+    with torch.no_grad():
+        for stage in model.stages[:1]:
+            for site in stage.sites:
+                for linear in map(stage.linear, site.linears):
+                    tails = random.standard_t(3, size=linear.weight.shape) / linear.weight.shape[1] ** 0.5
+                    linear.weight.copy_(torch.from_numpy(tails))
+            for norm in (stage.module.attn_ln, stage.module.mlp_ln):
+                norm.weight[::16] *= 20
+    return model
+
+
+def quantised_stage(model: family.WhisperModel, method: Method) -> tuple[list[Any], float]:
+    """The first stage's weights, and what they lose on its calibration."""
+    stage, clips = model.stages[0], flows(model)
+    batches = tuple(stage.take(clip) for clip in clips)
+    targets = tuple(stage.run(batch) for batch in batches)
+    calibration = methods.Calibration(batches, method.scheme.seed, targets)
+    method.transform(stage, calibration)
+    layers = method.quantise(stage, calibration)
+    return [each.weight.weights() for each in layers.values()], lost([stage.run(b) for b in batches], list(targets))
+
+
+def loss(kind: type[Method], word: str, bits: int = 16) -> float:
+    return quantised_stage(heavy(), kind(Scheme(parse(word), bits)))[1]
+
+
+@pytest.mark.parametrize("kind", [BriefTesseraQ, BriefOmniQuant])
+def test_the_same_seed_gives_the_same_weights(kind: type[Method]) -> None:
+    first, again, other = (quantised_stage(heavy(), kind(Scheme(parse("w3g32a"), 16, seed)))[0] for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_learning_improves_on_where_it_began() -> None:
+    class Unlearned(OmniQuant):
+        epochs = 0
+
+    class Nearest(TesseraQ):
+        shares = ()
+
+    assert loss(BriefOmniQuant, "w3g32a") < 0.9 * loss(Unlearned, "w3g32a")
+    assert loss(BriefTesseraQ, "w3g32a") < 0.9 * loss(Nearest, "w3g32a")
+    assert loss(Nearest, "w3g32a") == pytest.approx(loss(Awq, "w3g32a"))
+
+
+def test_smoothing_helps_where_activations_are_loud() -> None:
+    assert loss(SmoothQuant, "w8", 8) < 0.7 * loss(Rtn, "w8", 8)
+    model = heavy()
+    stage = model.stages[0]
+    seen = observe(stage, stage.sites, [stage.take(clip) for clip in flows(model)], 1)["attn"]
+    factor = SmoothQuant(Scheme(parse("w8"), 8)).factor(stage, stage.sites[0], seen.largest)
+    heaviest = torch.cat([stage.linear(name).weight for name in stage.sites[0].linears]).abs().amax(dim=0)
+    assert torch.allclose(factor, (seen.largest / heaviest).sqrt())
+
+
+def test_only_loud_channels_are_kept_at_each_site(model: family.WhisperModel) -> None:
+    outcome = methods.apply(Quik(Scheme(parse("w4"), 8)), model, flows(model))
+    for name, layer in outcome.layers.items():
+        count = 32
+        assert layer.input.kept is not None and len(layer.input.kept) == count, name
+
+
+def test_turned_inputs_are_said(model: family.WhisperModel) -> None:
+    """What follows a GELU or comes from another stage; all else was turned beforehand."""
+    outcome = methods.apply(QuaRot(Scheme(parse("w4"))), model, flows(model))
+    turned = {name for name, layer in outcome.layers.items() if layer.input.rotation is not None}
+    online = ("mlp.2.weight", "cross_attn.out.weight")
+    assert turned == {name for name in outcome.layers if name.endswith(online)}
+    assert len(outcome.prepared) == 2 and "64 channels" in outcome.prepared[0]
+
+
+def test_the_head_is_rounded_at_both_ends(model: family.WhisperModel) -> None:
+    weight = family.quantise_head(model, parse("w8"))
+    assert torch.equal(model.whisper.decoder.token_embedding.weight, weight.weights())
+    assert weight.exported() is not None

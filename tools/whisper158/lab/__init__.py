@@ -8,4 +8,5 @@ stage, seen     a model as a row of stages; what their linear layers read
 families/       Whisper as such a row
 soft            what methods that learn have in common
 method          the one interface of the methods in methods/, and the walk that applies one to a model
+cost            bytes, memory traffic and bit operations of the result
 """

@@ -81,9 +81,17 @@ def deploy(machine: str, image: str) -> None:
         (folder / "SYNAIMG" / "emmc_image_list").write_text("rootfs.subimg.gz,rootfs_a\n")
 
 
+def interrupt(seen: list[int]) -> None:
+    """The first is for between tasks, the second for at once."""
+    seen.append(signal.SIGINT)
+    say("\nKeyboard Interrupt, closing down...\n" if len(seen) == 1 else "\nSecond Keyboard Interrupt, stopping...\n")
+    if len(seen) > 1:
+        sys.exit(1)
+
+
 def main() -> None:
     seen: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    signal.signal(signal.SIGINT, lambda number, frame: interrupt(seen))
     calls = TOP / "calls.json"
     known = json.loads(calls.read_text()) if calls.exists() else []
     names = ("DL_DIR", "SSTATE_DIR", "TMPDIR", "PARALLEL_MAKE", "SOURCE_MIRROR_URL", "LANG")
@@ -114,7 +122,6 @@ def main() -> None:
         time.sleep(wait)
         (stamps / str(number)).touch()
         if seen:
-            say("\nKeyboard Interrupt, closing down...\n")
             say("Execution was interrupted, returning a non-zero exit code.")
             sys.exit(1)
     deploy(setting("MACHINE"), sys.argv[-1])

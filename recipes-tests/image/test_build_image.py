@@ -5,21 +5,28 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pexpect
 import pytest
 import yaml
 import yocto_world
 from yocto_world import World
 
 from whisper158 import needs
-from whisper158.build import kas
+from whisper158.build import drive, kas, report
+from whisper158.build import image as building
 from whisper158.build.pins import HEAD
 from whisper158.paths import GOLDEN
 
@@ -125,6 +132,7 @@ def test_model_reaches_the_recipe(world: World) -> None:
     assert 'WHISPER158_MODEL = "golden"' in conf
     assert 'WHISPER158_MODEL_FILE = "${TOPDIR}/models/golden.w158"' in conf
     assert f'WHISPER158_MODEL_SHA256 = "{digest}"' in conf
+    assert 'WHISPER158_MODEL_LICENSE = "MIT"' in conf
     assert (world.folder("qemuarm64") / "models" / "golden.w158").read_bytes() == GOLDEN.read_bytes()
 
 
@@ -182,6 +190,64 @@ def test_interrupt_and_repeat(world: World) -> None:
     again = world.build("qemuarm64")
     assert again.returncode == 0, again.stderr
     assert f"Running task {max(done)} of" not in (world.work / "qemuarm64.log").read_text()
+
+
+def test_interrupted_twice(world: World) -> None:
+    """A task that takes an hour is not waited for by who interrupts again."""
+    (world.work / "slow").write_text("3600")
+    words = ["build-image", "--machine", "qemuarm64", "--force", "--model", str(GOLDEN)]
+    process = subprocess.Popen(
+        world.command(*words), cwd=world.home, env=world.environment, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for beginning in ("Building: task 1 ", "Interrupted: "):
+        while not process.stderr.readline().startswith(beginning):
+            assert process.poll() is None
+        # What is said is said before BitBake is told; it must have heard the first before it hears the second.
+        process.send_signal(signal.SIGINT)
+        wait_for(world.work / "qemuarm64.log", "Keyboard Interrupt")
+    assert process.stderr.read().startswith("Interrupted again")
+    assert process.wait() == 130
+    assert "Second Keyboard Interrupt" in (world.work / "qemuarm64.log").read_text()
+
+
+def test_killed(world: World) -> None:
+    """Whoever is left without us ends: nothing goes on building that nobody sees, or knows of at the next attempt."""
+    (world.work / "slow").write_text("3600")
+    words = ["build-image", "--machine", "qemuarm64", "--force", "--model", str(GOLDEN)]
+    process = subprocess.Popen(world.command(*words), cwd=world.home, env=world.environment, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith(b"Building: task 1 "):
+        assert process.poll() is None
+    [builder] = [child for child in drive.below(process.pid) if drive.is_bitbake(child)]
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while drive.is_bitbake(builder):
+        assert time.monotonic() < deadline, "BitBake goes on"
+        time.sleep(0.05)
+
+
+def wait_for(path: Path, text: str) -> None:
+    deadline = time.monotonic() + 60
+    while text not in path.read_text():
+        assert time.monotonic() < deadline, f"{path} never said {text}"
+        time.sleep(0.05)
+
+
+def test_on_a_terminal(world: World) -> None:
+    """A bar, and after it the same report."""
+    (world.work / "slow").write_text("0.02")
+    words = ["build-image", "--machine", "qemuarm64", "--force", "--model", str(GOLDEN)]
+    settings = world.settings(TERM="xterm", COLUMNS="150", LINES="40")
+    said, status = pexpect.run(
+        shlex.join(world.command(*words)), cwd=str(world.home), env=settings, withexitstatus=True, timeout=120
+    )
+    assert status == 0
+    text = said.decode()
+    assert "━" in text and f"{TASKS}/{TASKS}" in text
+    assert "Building: task" not in text
+    assert "whisper158-model do_" in text and "ours: whisper158-model" in text
 
 
 def test_two_builds_at_once(world: World) -> None:
@@ -283,14 +349,47 @@ def test_no_engine(world: World) -> None:
         (["--machine=sl1680", "--with=eula-synaptics"], "there is no option 'eula-synaptics'"),
         (["--machine=sl1680", "--container", "--native"], "exclude each other"),
         (["--machine=emulator", "--with=debug"], "the emulator's image is not made by kas"),
-        (["--machine=sl1680", "--nonesuch"], "--nonesuch"),
     ],
 )
-def test_bad_flags(made: World, words: list[str], text: str) -> None:
-    done = made.inv("build-image", *words)
-    assert done.returncode == os.EX_USAGE
-    assert text in done.stderr
-    assert "Traceback" not in done.stderr
+def test_bad_flags(words: list[str], text: str) -> None:
+    flags = dict(word.removeprefix("--").partition("=")[::2] for word in words)
+    switches = {name: name in flags for name in ("container", "native")}
+    with pytest.raises(kas.Usage, match=re.escape(text)) as caught:
+        building.request(
+            flags.get("machine", ""), flags.get("with", "").split(), "", False, **switches, force=False, dry_run=False
+        )
+    assert caught.value.status == os.EX_USAGE
+
+
+def test_bad_flag_and_its_status(made: World) -> None:
+    for words in (["--machine=sl1681"], ["--machine=sl1680", "--nonesuch"]):
+        done = made.inv("build-image", *words)
+        assert done.returncode == os.EX_USAGE
+        assert "Traceback" not in done.stderr
+
+
+def test_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its image is made elsewhere; told of is the same as of the others."""
+    for name in report.BOOTED:
+        (tmp_path / name).write_text(name)
+    facts = {"model": {"name": "tiny", "sha256": "0" * 64}, "version": "0.1.0", "packages": {"busybox": "1.35"}}
+    (tmp_path / "image.json").write_text(json.dumps(facts))
+    asked = []
+
+    def build(model: str) -> Path:
+        asked.append(model)
+        return tmp_path
+
+    monkeypatch.setitem(sys.modules, "whisper158.build.emulator", SimpleNamespace(build=build))
+    monkeypatch.setattr(report, "BUILD", tmp_path / "build")
+    building.build(building.request("emulator", [], "tiny", False, False, False, False, False))
+    assert asked == ["tiny"]
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path}\n"
+    assert "2 packages, ours: whisper158 0.1.0" in said.err
+    written = json.loads(report.record("emulator").read_text())
+    assert written["packages"] == {"busybox": "1.35", "whisper158": "0.1.0"}
+    assert set(written["files"]) == set(report.BOOTED)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ cd "$1"
 class World:
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    # Seconds for one command.
+    patience: float = 300
 
     @property
     def checkout(self) -> Path:
@@ -72,7 +74,7 @@ class World:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=self.patience,
         )
 
     def build(self, machine: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs kas and listens to it, until it ends by itself or because somebody interrupts."""
 
+import ctypes
 import os
 import queue
 import signal
@@ -25,6 +26,7 @@ STAGES = (
     ("Interrupted again: BitBake stops its tasks", signal.SIGINT),
     ("Interrupted once more: everything is ended", signal.SIGTERM),
 )
+PR_SET_PDEATHSIG = 1
 REFRESH = 0.25  # seconds
 
 
@@ -66,9 +68,15 @@ def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> 
             errors="replace",
             # A group of its own, or the terminal would interrupt all of them at once, and BitBake's workers too.
             process_group=0,
+            preexec_fn=end_with_us,
         )
     except FileNotFoundError:
         absent(command)
+
+
+def end_with_us() -> None:
+    """Has the kernel interrupt this process when its parent is gone: killed, or its terminal closed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def read(stream: IO[str] | None) -> Iterator[str]:

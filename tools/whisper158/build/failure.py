@@ -11,7 +11,7 @@ from whisper158.errors import UserError
 # Of a log, what is shown. The cause stands at the end, or the whole is to be read anyway.
 LAST_LINES = 20
 COMPLAINTS = 12
-WIDTH = 300
+WIDTH = 500
 
 
 class BuildFailed(UserError):

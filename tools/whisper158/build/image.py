@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from whisper158 import needs
@@ -62,8 +61,9 @@ def request(
 def build(asked: Request) -> None:
     if asked.machine == EMULATOR:
         # Only here, because nobody else needs what it needs.
-        folder: Path = import_module("whisper158.build.emulator").build(asked.model)
-        report.close(report.of_emulator(folder))
+        from whisper158.build import emulator
+
+        report.close(report.of_emulator(emulator.build(asked.model)))
         return
     needs.python("image")
     machine = kas.machine(asked.machine)

@@ -69,6 +69,8 @@ class Model:
     # None for one that the layer has.
     file: Path | None
     sha256: str
+    # As LICENSE has it; empty where the model does not say, or the layer knows.
+    licence: str = ""
 
 
 def machines() -> list[str]:
@@ -119,7 +121,9 @@ def model(name: str) -> Model:
         return Model(name, None, sha256)
     if not shipped.NAME.fullmatch(path.stem):
         raise Usage(f"{path}: its name cannot be a model's", "rename it: small letters, digits, and . _ - in between")
-    return Model(path.stem, path, sha256)
+    told = shipped.provenance(path)
+    licence = shipped.licence(path, told) if shipped.LICENCE.fullmatch(told.get("licence", "")) else ""
+    return Model(path.stem, path, sha256, licence)
 
 
 def digest(path: Path) -> str:
@@ -158,6 +162,8 @@ def local_conf(model: Model) -> str:
             f'WHISPER158_MODEL_FILE = "${{TOPDIR}}/models/{model.name}.w158"',
             f'WHISPER158_MODEL_SHA256 = "{model.sha256}"',
         ]
+    if model.licence:
+        lines += [f'WHISPER158_MODEL_LICENSE = "{model.licence}"']
     return "\n".join(lines) + "\n"
 
 

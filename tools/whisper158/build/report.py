@@ -42,7 +42,8 @@ def of_yocto(machine: str, target: str, deployed: Path, model: Model) -> Image:
     # Synaptics' images are taken by their flasher as a folder; all others are files.
     flashed = deployed / "SYNAIMG"
     folder = flashed if flashed.is_dir() else deployed
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and matters(path, stem, flashed)}
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = {path.name: path for path in there if path.is_file() and matters(path, stem, flashed)}
     manifest = next(iter(sorted(deployed.glob(f"{stem}*.manifest"))), None)
     if not files or manifest is None:
         die(f"BitBake ended well, yet there is no image of {target} in {deployed}", "was another image built there?")

@@ -10,6 +10,7 @@ from invoke import Collection, Context, Exit, task
 
 from whisper158 import check as checks
 from whisper158 import needs
+from whisper158.board.flash import job as flashing
 from whisper158.build import image, locks, pins, runtime
 from whisper158.count import counting
 from whisper158.daemon import soak as soaking
@@ -210,6 +211,57 @@ def runtime_count(
         counting.count_one_model(model, frames)
     else:
         counting.count(update, ask=opinions)
+
+
+@verb(
+    name="board",
+    default=True,
+    help={
+        "image": "The image's folder (default: what ./inv build-image has made); with sd also a card's image",
+        "method": f"How: {', '.join(flashing.METHODS)} (only asks the board what it runs)",
+        "serial": "The board's serial console, such as /dev/ttyUSB0, which then confirms what runs",
+        "password": "Root's, where the image has one",
+        "tool": "Synaptics' astra-update, or the folder that has it",
+        "boot-images": "The folder astra-usbboot-images that came with it",
+        "port": "Where the board is plugged in, if there are several: such as 1-2",
+        "wait": f"Seconds that you may take to put the board into USB boot mode (default: {flashing.WAIT:g})",
+        "disk": "With sd, the card: such as /dev/sdb",
+        "out": "With sd, a file for the card's image; with usb-stick, where the stick is mounted",
+        "server": "With tftp, the server's address (default: this computer's)",
+        "tftp-root": f"With tftp, the server's folder (default: {flashing.TFTP_ROOT})",
+        "full": "With tftp or usb-stick, write the boot partitions too, as a release image wants it the first time",
+        "yes": "Ask nothing",
+        "dry-run": "Show every command and step, and touch nothing",
+    },
+)
+def flash_board(
+    context: Context,
+    image: str = "",
+    method: str = "usb",
+    serial: str = "",
+    password: str = "",
+    tool: str = "",
+    boot_images: str = "",
+    port: str = "",
+    wait: str = "",
+    disk: str = "",
+    out: str = "",
+    server: str = "",
+    tftp_root: str = "",
+    full: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Check an image, write it onto the board, and have the board say what it then runs."""
+    words = {"serial": serial, "tool": tool, "boot_images": boot_images, "port": port, "disk": disk, "out": out}
+    switches = {"full": full, "yes": yes, "dry_run": dry_run}
+    flashing.start(flashing.job(method, image, wait, password, tftp_root, server=server, **words, **switches))
+
+
+@verb(name="udev", help={"dry-run": "Show what would be written"})
+def flash_udev(context: Context, dry_run: bool = False) -> None:
+    """Let everybody at this computer use a board in USB boot mode."""
+    flashing.install_udev(dry_run)
 
 
 @verb(name="list")
@@ -438,6 +490,7 @@ namespace = Collection(
     lock,
     build_image,
     kas=Collection(kas_lock),
+    flash=Collection(flash_board, flash_udev),
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
     daemon=Collection(daemon_soak),
     model=Collection(

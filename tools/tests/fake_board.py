@@ -9,6 +9,7 @@ It is a program by itself so that tests meet it as they would a board: through a
 
 import json
 import os
+import subprocess
 import sys
 import termios
 import time
@@ -29,16 +30,17 @@ KERNEL = "[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x410fd090]
 class Board:
     """`plan` says what differs from a board where all is well:
 
-    start     uboot, countdown, kernel, login, shell, silent, panic
+    start     uboot, countdown, kernel, login, shell, silent, panic, flashing
     delay     seconds between pieces of what it says; piece: their length
     password  what root's login asks for
     noise     a kernel's message that is said again and again while a shell runs, every `every` seconds
     shell     the shell's argument list
     replies   what U-Boot's commands print and return, and how long they take: {"usb2emmc SYNAIMG": ["text", 0, 1.5]}
     boots     what follows U-Boot's `boot` and `reset`: login, panic, uboot
-    lose      every so many characters in the shell one is lost
+    lose      the shell is behind a line that loses so many characters; 0 for a line that is no terminal to us
     state     a file to which each of U-Boot's commands is appended
-    release   the os-release that the shell is to show
+    sent      in the stage flashing: the file whose appearance means that all was sent; verdict: what U-Boot says then
+    path      a folder of programs that come before all others in the shell
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:
@@ -148,6 +150,8 @@ class Board:
         return "silent"
 
     def login(self) -> str:
+        # What was typed while it booted is nobody's name.
+        termios.tcflush(0, termios.TCIFLUSH)
         self.say("\r\nsl1680 login: ")
         user = self.hear()
         if user == "":
@@ -175,10 +179,20 @@ class Board:
                 time.sleep(self.plan.get("every", 0.05))
             os._exit(0)
         shell = self.plan.get("shell", ["sh", "-i"])
+        if "path" in self.plan:
+            os.environ["PATH"] = f"{self.plan['path']}:{os.environ['PATH']}"
         os.environ["PS1"] = self.plan.get("ps1", "root@sl1680:~# ")
-        if self.plan.get("lose"):
+        if "lose" in self.plan:
             return self.lossy(shell)
         os.execvp(shell[0], shell)
+
+    def flashing(self) -> str:
+        """U-Boot writes what it is sent over USB, and says how that went after all was sent."""
+        self.say("Starting USB boot\r\n")
+        while not Path(self.plan["sent"]).exists():
+            time.sleep(0.05)
+        self.say(self.plan["verdict"].replace("\n", "\r\n"))
+        return str(self.plan.get("boots", "kernel"))
 
     def lossy(self, shell: list[str]) -> str:
         """A shell behind a line that loses characters, until it has lost `lose`, at every hundredth."""
@@ -198,6 +212,19 @@ class Board:
                 continue
             os.write(master, byte)
         sys.exit(0)
+
+
+def start_on_port(**plan: Any) -> tuple[subprocess.Popen[bytes], str]:
+    """A made-up board behind a serial port, and the path of that port."""
+    master, slave = os.openpty()
+    tty.setraw(master)
+    port = os.ttyname(slave)
+    command = [sys.executable, "-S", "-E", __file__, json.dumps({"lose": 0, **plan})]
+    # The board keeps the port's other end too, or closing the port would hang up the line.
+    process = subprocess.Popen(command, stdin=master, stdout=master, pass_fds=[slave], start_new_session=True)
+    os.close(master)
+    os.close(slave)
+    return process, port
 
 
 def spawn(**plan: Any) -> Any:

@@ -46,6 +46,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "speech": ("flite",),
     "voices": ("libespeak-ng1",),
     "npm": ("npm",),
+    "card": ("e2fsprogs", "fdisk"),
     "check": ("git", "libmagic1", "shellcheck"),
     "opinions": ("llvm",),
     # What OpenEmbedded-Core wants of a host, for recipes-tests/layer/test_oe_core.py.

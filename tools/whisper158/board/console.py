@@ -130,11 +130,13 @@ class Console:
         self.password = password
         self.log = Log(log)
         self.plain = Plain()
+        # Called with all text as it comes, for those who want to show something of it.
+        self.listener: Callable[[str], None] | None = None
         # What has arrived and was not waited for yet.
         self.text = ""
         self.facing: Facing | None = None
-        # Where in `text` a crash begins.
-        self.crash: int | None = None
+        # While a command runs in the shell, what its output ends with.
+        self.sentinel: str | None = None
 
     def __enter__(self) -> "Console":
         return self
@@ -224,6 +226,8 @@ class Console:
             raise Closed("the console was closed by the other end; it showed last:", said or "(nothing)") from error
         text = self.plain.feed(data if isinstance(data, bytes) else data.encode("utf-8", "replace"))
         self.log.write("<", text)
+        if self.listener is not None:
+            self.listener(text)
         start = len(self.text)
         self.text += text
         return start
@@ -247,9 +251,6 @@ class Console:
         self.forget()
         self.log.note("the kernel has crashed")
         raise KernelCrash(f"the kernel has crashed: {first.strip()}", said)
-
-    # While a command runs in the shell, what its output ends with.
-    sentinel: str | None = None
 
     def _take(self, match: re.Match[str] | None = None) -> str:
         """Takes the text out, all of it or what stands before `match` (and `match` itself)."""

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""Over U-Boot, which fetches the image itself: from a TFTP server or from a USB stick."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from whisper158.board.console import CommandFailed, Console, ConsoleError, Facing
+from whisper158.board.flash import tftp
+from whisper158.board.flash.copies import NAME
+from whisper158.board.flash.people import POWER, RESET, SERIAL, show_steps
+from whisper158.board.flash.usb import FlashError
+from whisper158.console import say, step
+
+# What `tftp2emmc` and its kin print at their ends.
+SUCCESS = re.compile(r"list2emmc success")
+FAILURES = (
+    r"CMD_PART: \w+ failed",
+    r"fail to write image",
+    r"burn failed",
+    r"import part_list fail",
+    r"parse img_list fail",
+    r"verify failed",
+    r"gpt_restore failed",
+    r"Invalid (?:part|image list) file",
+    r"erase \S+ failed",
+)
+ACTION = re.compile(r"(?:WRITE|ERASE|FORMAT): start to (.+)")
+ADDRESS = re.compile(r"DHCP client bound to address (\d+\.\d+\.\d+\.\d+)")
+WRITING = 3600.0  # seconds
+CATCHING = 120.0
+DHCP = 90.0
+
+TFTP_COMMANDS = ("net_init", "dhcp", "setenv serverip ADDRESS", f"tftp2emmc {NAME}")
+STICK_COMMANDS = ("usb reset", f"usb2emmc {NAME}")
+
+
+def steps(medium: str) -> list[str]:
+    return [POWER, SERIAL, medium, f"{RESET} when asked to: keys are sent meanwhile, so that U-Boot stops"]
+
+
+def catch(console: Console) -> None:
+    """Gets U-Boot's prompt: it may be there already; else the person presses RESET."""
+    try:
+        if console.find_out(timeout=5.0) is Facing.UBOOT:
+            return
+    except ConsoleError:
+        # Nothing runs, or something boots: both end at a reset.
+        console.forget()
+    say(f"{RESET} now")
+    with step("Waiting for U-Boot"):
+        console.catch_uboot(CATCHING)
+
+
+def flash_tftp(console: Console, folder: Path, server: str) -> None:
+    """`folder` is what the TFTP server gives out as SYNAIMG; without `server` it is this computer."""
+    catch(console)
+    address = network(console)
+    server = server or (tftp.address_towards(address) if address else "")
+    if not server:
+        raise FlashError("U-Boot did not say its address, so ours is unknown to it", "name it with --server")
+    with step(f"Asking the TFTP server at {server}"):
+        tftp.check(server, folder)
+    console.uboot(f"setenv serverip {server}")
+    write(console, f"tftp2emmc {NAME}")
+
+
+def network(console: Console) -> str:
+    """Brings U-Boot's network up and returns its address. The U-Boot of the SPI flash has done that by itself."""
+    try:
+        console.uboot("net_init", DHCP)
+    except CommandFailed as error:
+        if "Unknown command" not in error.message:
+            raise FlashError(f"U-Boot has no network: {error.message}", error.hint) from error
+        said = console.uboot("printenv ipaddr", status=False)
+        return said.partition("=")[2].strip()
+    said = console.uboot("dhcp", DHCP, errors=(r"Retry count exceeded", r"BOOTP broadcast 17"))
+    address = ADDRESS.search(said)
+    return address[1] if address else ""
+
+
+def flash_stick(console: Console) -> None:
+    catch(console)
+    said = console.uboot("usb reset", 60.0, status=False)
+    if re.search(r"\b0 Storage Device", said):
+        raise FlashError("U-Boot sees no USB stick", "use one of the four USB-A sockets, and a stick of 32 GB or less")
+    write(console, f"usb2emmc {NAME}")
+
+
+def write(console: Console, command: str) -> None:
+    """Runs the command that writes, says what it is at, and starts the board anew."""
+    say(f"U-Boot: {command}")
+    console.listener = teller()
+    try:
+        # Its status says nothing in some versions; its last words do.
+        said = console.uboot(command, WRITING, errors=FAILURES, status=False)
+    except ConsoleError as error:
+        raise FlashError(f"the board was not flashed: {error.message}", error.hint) from error
+    finally:
+        console.listener = None
+    if not SUCCESS.search(said):
+        last = "\n  ".join(said.strip().splitlines()[-10:])
+        raise FlashError("the board was not flashed: U-Boot does not say that it was a success; it said last", last)
+    say("U-Boot says that all is written; it starts the board anew")
+    console.send_line("reset")
+    console.forget()
+
+
+def teller() -> Callable[[str], None]:
+    """Says each of U-Boot's actions once, from text that comes in pieces."""
+    rest = ""
+
+    def tell(text: str) -> None:
+        nonlocal rest
+        *lines, rest = (rest + text).split("\n")
+        for line in lines:
+            if match := ACTION.search(line):
+                say(f"  {match[1]}")
+
+    return tell
+
+
+def by_hand(commands: tuple[str, ...]) -> None:
+    """What to type where there is no serial port for us."""
+    say("At U-Boot's prompt (a key pressed all through a reset stops there) type:")
+    for command in commands:
+        say(f"  => {command}")
+
+
+def show(medium: str) -> None:
+    show_steps(steps(medium))

@@ -462,9 +462,10 @@ class Console:
         # It comes second also because U-Boot repeats its last command at an empty line, and this one does no harm.
         code = self._uboot_line(f"echo {split('w158-status')}=$?", 10.0)
         ended = re.search(r"w158-status=(-?\d+)", code)
-        faults = [fault.group() for p in (UBOOT_ERRORS, *map(re.compile, errors)) if (fault := p.search(output))]
+        faults = [fault for p in (UBOOT_ERRORS, *map(re.compile, errors)) if (fault := p.search(output))]
         if faults:
-            raise CommandFailed(f"U-Boot's {command!r} failed: {faults[0].strip()}", output)
+            first = min(faults, key=lambda fault: fault.start()).group().strip()
+            raise CommandFailed(f"U-Boot's {command!r} failed: {first}", output)
         if status and ended and ended[1] != "0":
             raise CommandFailed(f"U-Boot's {command!r} failed with status {ended[1]}", output)
         return output

@@ -15,13 +15,13 @@ TRIES = 3
 PATIENCE = 2.0  # seconds
 
 
-def first_block(server: str, name: str, port: int = PORT) -> bytes:
+def first_block(server: str, name: str) -> bytes:
     """The first 512 bytes of a file. Nobody acknowledges them, so the server soon gives up on the rest."""
     request = struct.pack("!H", READ) + name.encode() + b"\0octet\0"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         connection.settimeout(PATIENCE)
         for _ in range(TRIES):
-            connection.sendto(request, (server, port))
+            connection.sendto(request, (server, PORT))
             try:
                 answer = connection.recvfrom(4 + BLOCK)[0]
             except OSError:
@@ -35,12 +35,12 @@ def first_block(server: str, name: str, port: int = PORT) -> bytes:
     die(f"no TFTP server answers at {server}", "sudo apt-get install tftpd-hpa, whose folder is /srv/tftp")
 
 
-def check(server: str, folder: Path, port: int = PORT) -> None:
+def check(server: str, folder: Path) -> None:
     """Raises UserError unless `server` gives out this very copy of an image."""
     for path in sorted(folder.glob("emmc_*_list")):
         name = f"{folder.name}/{path.name}"
         with path.open("rb") as file:
-            if first_block(server, name, port) != file.read(BLOCK):
+            if first_block(server, name) != file.read(BLOCK):
                 die(f"the TFTP server at {server} gives out another {name} than {path}", "name its folder: --tftp-root")
 
 

@@ -83,6 +83,8 @@ def test_lock_changes_nothing_that_is_locked(made: World) -> None:
     assert done.returncode == 0, done.stderr
     assert {path: path.read_text() for path in (made.checkout / "kas").rglob("*.yml")} == before
     assert set(line.split()[0] for line in done.stdout.splitlines()) == set(yocto_world.REPOSITORIES)
+    assert [line for line in done.stderr.splitlines() if "AUTOREV" in line and "newest_git.bb says" in line]
+    assert "pinned_git.bb" not in done.stderr
 
 
 def test_board(world: World) -> None:
@@ -91,7 +93,7 @@ def test_board(world: World) -> None:
     images = world.folder("sl1680") / "tmp" / "deploy" / "images" / "sl1680" / "SYNAIMG"
     assert done.stdout == f"{images}\n"
     digest = hashlib.sha256((images / "rootfs.subimg.gz").read_bytes()).hexdigest()
-    assert digest in done.stderr
+    assert f"{digest}           1,002  rootfs.subimg.gz\n" in done.stderr
     assert "3 packages, ours: whisper158-model 0.1.0-r0, whisper158 0.1.0-r0" in done.stderr
     assert f"task {TASKS} of {TASKS}" in done.stderr
     said = json.loads((world.checkout / "build" / "images" / "sl1680.json").read_text())
@@ -372,7 +374,8 @@ def test_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     """Its image is made elsewhere; told of is the same as of the others."""
     for name in report.BOOTED:
         (tmp_path / name).write_text(name)
-    facts = {"model": {"name": "tiny", "sha256": "0" * 64}, "version": "0.1.0", "packages": {"busybox": "1.35"}}
+    model = {"name": "tiny", "sha256": "0" * 64}
+    facts = {"model": model, "version": "0.1.0", "packages": ["busybox_1:1.35_arm64.deb"]}
     (tmp_path / "image.json").write_text(json.dumps(facts))
     asked = []
 
@@ -388,7 +391,7 @@ def test_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert said.out == f"{tmp_path}\n"
     assert "2 packages, ours: whisper158 0.1.0" in said.err
     written = json.loads(report.record("emulator").read_text())
-    assert written["packages"] == {"busybox": "1.35", "whisper158": "0.1.0"}
+    assert written["packages"] == {"busybox": "1:1.35", "whisper158": "0.1.0"}
     assert set(written["files"]) == set(report.BOOTED)
 
 

@@ -130,6 +130,10 @@ def make_repository(folder: Path, tag: str | None, branch: str) -> Path:
     for layer in LAYERS:
         (folder / layer / "conf").mkdir(parents=True)
         (folder / layer / "conf" / "layer.conf").touch()
+    if folder.name == "meta-synaptics":
+        (folder / "recipes-x").mkdir()
+        (folder / "recipes-x" / "newest_git.bb").write_text('SRCREV = "${AUTOREV}"\n')
+        (folder / "recipes-x" / "pinned_git.bb").write_text('# not "${AUTOREV}"\nSRCREV = "${PINNED}"\n')
     if folder.name == "poky":
         (folder / "oe-init-build-env").write_text(INIT)
         program = folder / "bitbake" / "bin" / "bitbake"

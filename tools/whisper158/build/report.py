@@ -6,10 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from whisper158.build.kas import Model, digest, replace
-from whisper158.console import console
+from whisper158.console import say
 from whisper158.errors import die
 from whisper158.paths import BUILD
 
@@ -54,7 +52,8 @@ def of_emulator(folder: Path) -> Image:
     """The emulator's image, which tells in a file what is in it."""
     facts = json.loads((folder / "image.json").read_text())
     files = {name: folder / name for name in BOOTED}
-    packages = {**facts["packages"], OURS: facts["version"]}
+    # Of Debian's, the names of their files: NAME_VERSION_ARCHITECTURE.deb.
+    packages = dict(file.split("_")[:2] for file in facts["packages"]) | {OURS: facts["version"]}
     model = Model(facts["model"]["name"], None, facts["model"]["sha256"])
     return Image("emulator", "emulator", folder, files, packages, model)
 
@@ -78,17 +77,12 @@ def close(image: Image) -> None:
     """Tells a person what there is now, and writes it down for the verbs that come after."""
     sums = {name: digest(path) for name, path in image.files.items()}
     write(image, sums)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("bytes", justify="right")
-    table.add_column("sha256")
-    for name, path in image.files.items():
-        table.add_row(name, f"{path.stat().st_size:,}", sums[name])
-    console.print(table, soft_wrap=False, crop=False)
-    total = sum(path.stat().st_size for path in image.files.values())
+    sizes = {name: path.stat().st_size for name, path in image.files.items()}
+    for name, size in sizes.items():
+        say(f"{sums[name]} {size:>15,}  {name}")
     ours = ", ".join(f"{name} {version}" for name, version in image.ours.items()) or "none"
-    console.print(f"{total / 1e6:.1f} MB; {len(image.packages)} packages, ours: {ours}", markup=False)
-    console.print(f"Model {image.model.name}, sha256 {image.model.sha256}", markup=False)
+    say(f"{sum(sizes.values()) / 1e6:,.1f} MB; {len(image.packages)} packages, ours: {ours}")
+    say(f"Model {image.model.name}, sha256 {image.model.sha256}")
     print(image.folder)
 
 

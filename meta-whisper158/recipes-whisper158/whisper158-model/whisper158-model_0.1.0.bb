@@ -22,6 +22,8 @@ inherit allarch
 
 # Of the installed file. It has the name of the model, and default.w158 leads to it.
 MODEL_NAME = "${@os.path.basename(d.getVar('WHISPER158_MODEL_FILE')).removesuffix('.w158') or d.getVar('WHISPER158_MODEL')}"
+# The same file from another folder is the same package.
+MODEL_NAME[vardepvalue] = "${MODEL_NAME}"
 
 python () {
     import re

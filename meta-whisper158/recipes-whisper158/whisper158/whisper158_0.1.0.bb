@@ -68,9 +68,9 @@ FILES:${PN}-daemon = "\
     ${sysconfdir}/avahi/services/whisper158.service \
     ${systemd_system_unitdir} \
 "
-RDEPENDS:${PN}-daemon = "${@bb.utils.contains('PACKAGECONFIG', 'avahi', 'avahi-daemon', '', d)} whisper158-conf"
-RRECOMMENDS:${PN} = "whisper158-model"
-RRECOMMENDS:${PN}-daemon = "whisper158-model"
+RDEPENDS:${PN}-daemon:class-target = "${@bb.utils.contains('PACKAGECONFIG', 'avahi', 'avahi-daemon', '', d)} whisper158-conf"
+RRECOMMENDS:${PN}:class-target = "whisper158-model"
+RRECOMMENDS:${PN}-daemon:class-target = "whisper158-model"
 
 # The daemon runs under a dynamic user, so there is none to add. Wyoming's socket is installed and not enabled.
 SYSTEMD_PACKAGES = "${@bb.utils.contains('PACKAGECONFIG', 'daemon', '${PN}-daemon', '', d)}"

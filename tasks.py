@@ -164,6 +164,35 @@ def build_image(
     image.build(image.request(machine, with_ or [], model, accept_eula, container, native, force, dry_run))
 
 
+@verb(
+    help={
+        "model": "A model's name (./inv model.list) or a .w158 file",
+        "say": "Have a synthetic voice say this text into its microphone",
+        "play": "Play this sound file into its microphone",
+        "snapshot": "Go on from a machine that has booted; the first time, it is booted and kept",
+        "ssh": "The port on 127.0.0.1 that leads to its shell (default: one that is free)",
+        "wyoming": "The port on 127.0.0.1 that leads to Wyoming's (default: one that is free)",
+        "qemu": "Another QEMU: a program (default: qemu-system-aarch64)",
+    }
+)
+def emulate(
+    context: Context,
+    model: str = models.DEFAULT,
+    say: str = "",
+    play: str = "",
+    snapshot: bool = False,
+    ssh: str = "0",
+    wyoming: str = "0",
+    qemu: str = "",
+) -> None:
+    """Boot a board without a board: an emulated one, with its console here."""
+    needs.python("board")
+    from whisper158.board import emulate as emulating
+
+    if status := emulating.emulate(emulating.job(model, say, play, snapshot, ssh, wyoming, qemu)):
+        raise Exit(code=status)
+
+
 @verb(name="lock", help={"update": "Pin anew what is pinned already, where its branch has moved"})
 def kas_lock(context: Context, update: bool = False) -> None:
     """Write down which commits of the layers images are built of (kas/**/*.lock.yml)."""
@@ -489,6 +518,7 @@ namespace = Collection(
     install,
     lock,
     build_image,
+    emulate,
     kas=Collection(kas_lock),
     flash=Collection(flash_board, flash_udev),
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),

@@ -13,7 +13,8 @@ from whisper158.data.audio import Floats
 
 # Where the guest keeps what its daemon says.
 EVENTS = "/run/whisper158-events"
-BOOT = 600.0  # seconds, on a host with other things to do
+# Seconds, on a host with other things to do.
+LOGIN = 300.0
 READY = 1200.0
 WORDS = 600.0
 POLL = 0.5
@@ -21,7 +22,7 @@ POLL = 0.5
 
 def make_ready(console: Console) -> None:
     """Logs in, and waits until whisper158d has read its model and hears the microphone."""
-    console.login(BOOT)
+    console.login(LOGIN)
     console.check("systemctl start whisper158d.service", READY)
     # It follows what is heard from here on.
     console.check(f"(whisper158 listen --json >{EVENTS} 2>&1 &)")

@@ -4,7 +4,6 @@
 
 import json
 import socket
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,18 +18,19 @@ class MonitorError(UserError):
 
 
 class Monitor:
-    def __init__(self, path: Path, timeout: float = TAKES) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
-        try:
-            self.socket.connect(str(path))
-        except OSError as error:
-            self.socket.close()
-            raise MonitorError(f"QEMU's monitor {path} does not answer: {error.strerror or error}") from error
+    """`connection` leads to QEMU and is ours from now on."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.socket.settimeout(TAKES)
         self.lines = self.socket.makefile("r", encoding="utf-8")
-        # The greeting.
-        self.receive()
-        self.execute("qmp_capabilities")
+        try:
+            # The greeting.
+            self.receive()
+            self.execute("qmp_capabilities")
+        except MonitorError:
+            self.close()
+            raise
 
     def __enter__(self) -> "Monitor":
         return self

@@ -3,7 +3,7 @@
 """An emulated board: one QEMU, in a private folder with all its files, that never outlives us.
 
     with Emulator(image) as board:
-        board.power_on()
+        board.boot()
         board.console.login()
         board.console.check("systemctl start whisper158d")
         board.microphone.say(board.pid, sound)
@@ -46,6 +46,7 @@ ICOUNT = "shift=1"
 PROCESSORS = 2
 MEMORY = 512  # MiB
 STARTS = 30.0  # seconds until QEMU answers
+BOOTS = 900.0  # seconds, on a host with other things to do
 
 
 class EmulatorError(UserError):
@@ -149,6 +150,8 @@ class Emulator:
             backing = f"backing_file={self.image.root},backing_fmt=raw"
             run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", backing, self.disk])
         command = self.command(terminal, ports or {}) + (["-loadvm", STATE] if state else [])
+        for left in self.folder.glob("*.socket"):
+            left.unlink()
         with self.qemu_log.open("ab") as log:
             self.process = start(command, log, self.microphone.environment, terminal)
         try:
@@ -156,6 +159,11 @@ class Emulator:
         except BaseException:
             self.power_cut()
             raise
+
+    def boot(self, timeout: float = BOOTS) -> None:
+        """Power on, until there is a login. What is typed earlier would be tried as names when it comes."""
+        self.power_on()
+        self.console.expect(r"\blogin: ", timeout)
 
     def command(self, terminal: bool, ports: dict[str, int]) -> list[str]:
         forwards = [f"hostfwd=tcp:127.0.0.1:{ports.get(name, 0)}-:{guest}" for name, guest in PORTS.items()]
@@ -182,8 +190,7 @@ class Emulator:
             # QEMU waits for this before it starts the guest, so that nothing is missed.
             stream = fdpexpect.fdspawn(self.await_socket(self.socket_path("tty")).detach())
             self._console = Console(stream, log=self.console_log)
-        self.await_socket(self.socket_path("qmp")).close()
-        self._monitor = Monitor(self.socket_path("qmp"))
+        self._monitor = Monitor(self.await_socket(self.socket_path("qmp")))
 
     def await_socket(self, path: Path) -> socket.socket:
         end = time.monotonic() + STARTS

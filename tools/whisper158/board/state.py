@@ -19,10 +19,10 @@ def ready(image: Path, hardware: Hardware | None = None) -> Path:
 
     def fill(folder: Path) -> None:
         with step("Starting the emulator for the first time"), Emulator(image, hardware=hardware) as board:
-            board.power_on()
+            board.boot()
             hear.make_ready(board.console)
             board.console.logout()
-            board.console.expect(r"login: ", hear.BOOT)
+            board.console.expect(r"\blogin: ", hear.LOGIN)
             board.save(folder / "state.qcow2")
 
     # It belongs to the image and goes with it.

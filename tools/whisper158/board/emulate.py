@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""`./inv emulate`: an emulated board for people: its console is the terminal, its ports are on loopback, and it hears
+what it is told to.
+"""
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from whisper158.board import state
+from whisper158.board.microphone import POLL
+from whisper158.board.qemu import Emulator, Hardware
+from whisper158.build import emulator
+from whisper158.build.emulator.configure import HOST_NAME
+from whisper158.build.emulator.image import Image
+from whisper158.console import say as tell
+from whisper158.data import audio
+from whisper158.data.audio import SAMPLE_RATE, Floats
+from whisper158.data.voices.flite import Flite
+from whisper158.errors import UserError, die
+
+VOICE = "slt"
+# What the program that prints the daemon's text takes to be there, under emulation.
+LISTENS = 5.0  # seconds
+# Silence before and after what is said, by which the daemon tells where it begins and ends.
+PAUSE = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for. A port of 0 is one that is free."""
+
+    model: str
+    sound: Floats | None
+    snapshot: bool
+    ports: dict[str, int]
+    hardware: Hardware
+
+
+def job(model: str, text: str, file: str, snapshot: bool, ssh: str, wyoming: str, qemu: str) -> Job:
+    if text and file:
+        die("--say and --play both want the microphone", "give one of them")
+    sound = None
+    if text:
+        sound = audio.resample(*Flite().speak(text, VOICE, 1.0), SAMPLE_RATE)
+    if file:
+        sound = audio.load(Path(file))
+    ports = {"ssh": port("--ssh", ssh), "wyoming": port("--wyoming", wyoming)}
+    return Job(model, sound, snapshot, ports, Hardware(qemu=qemu) if qemu else Hardware())
+
+
+def port(flag: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        die(f"{flag}: {text!r} is not a port, 0 to 65535")
+    return int(text)
+
+
+def emulate(asked: Job) -> int:
+    """Returns QEMU's exit status when the machine was turned off."""
+    image = emulator.build(asked.model)
+    start = state.ready(image, asked.hardware) if asked.snapshot else None
+    with Emulator(image, hardware=asked.hardware) as board:
+        board.power_on(state=start, terminal=True, ports=asked.ports)
+        guest = ssh(Image(image), board.port("ssh"))
+        tell("Its console is here: root needs no password. Ctrl-A X turns it off; so does poweroff.")
+        tell(f"Its shell:        {' '.join(guest)}")
+        tell(f"Wyoming's socket: tcp://127.0.0.1:{board.port('wyoming')}")
+        if start:
+            tell("It waits at its login: press Enter.")
+        if asked.sound is not None:
+            # It ends with us.
+            threading.Thread(target=speak, args=(board, guest, asked.sound), daemon=True).start()
+        return board.await_end()
+
+
+def ssh(image: Image, number: int) -> list[str]:
+    """The command that leads to the guest's shell."""
+    options = {
+        "HostKeyAlias": HOST_NAME,
+        "UserKnownHostsFile": str(image.known_hosts),
+        "LogLevel": "ERROR",
+    }
+    settings = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+    return ["ssh", "-i", str(image.key), "-p", str(number), *settings, "root@127.0.0.1"]
+
+
+def speak(board: Emulator, guest: list[str], sound: Floats) -> None:
+    """Says `sound` when the daemon listens, and tells what it hears from then on."""
+    try:
+        await_listener(lambda: board.microphone.position(board.pid), lambda: board.is_on)
+        with subprocess.Popen(
+            [*guest, "whisper158", "listen"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        ) as listener:
+            time.sleep(LISTENS)
+            pause = np.zeros(round(PAUSE * SAMPLE_RATE), np.float32)
+            # The terminal is the guest's, whose lines end otherwise.
+            tell("\r\nSpeaking...\r")
+            board.microphone.say(board.pid, np.concatenate([pause, sound, pause]))
+            tell("\r\nSaid.\r")
+            for line in listener.stdout or ():
+                tell(f"\r\nHeard: {line.rstrip()}\r")
+    except UserError as error:
+        if board.is_on:
+            tell(f"\r\n{error}\r")
+
+
+def await_listener(position: Callable[[], int | None], is_on: Callable[[], bool]) -> None:
+    """Waits until somebody records: QEMU reads on."""
+    first = position()
+    while is_on() and position() == first:
+        time.sleep(POLL)

@@ -10,7 +10,11 @@ from invoke import Collection, Context, Exit, task
 
 from whisper158 import check as checks
 from whisper158 import needs
+from whisper158.board import demo as demonstration
+from whisper158.board import machine as machines
+from whisper158.board import ontarget
 from whisper158.board.flash import job as flashing
+from whisper158.board.options import Options
 from whisper158.build import image, locks, pins, runtime
 from whisper158.count import counting
 from whisper158.daemon import soak as soaking
@@ -127,6 +131,44 @@ def check(context: Context) -> None:
 def install(context: Context, group: str = "") -> None:
     """Install an optional group of Python packages into .venv."""
     needs.python(group)
+
+
+@verb(
+    name="test-on-device",
+    help={
+        "machine": "emulator (no hardware, no Yocto), qemuarm64 (what kas built, in QEMU), sl1680 (a board)",
+        "k": "Only tests whose names match this expression",
+        "fast": "Leave out what takes long",
+        "careful": "Leave out what does harm for a while: killing, filling the disk, cutting the power",
+        **Options.HELP,
+    },
+)
+def test_on_device(
+    context: Context,
+    machine: str = "emulator",
+    k: str = "",
+    fast: bool = False,
+    careful: bool = False,
+    image: str = "",
+    model: str = "",
+    serial: str = "",
+    host: str = "",
+    user: str = "",
+    identity: str = "",
+    host_key: str = "",
+    power_command: str = "",
+    audio: str = "",
+) -> None:
+    """Test a machine that has booted our image; the report lies in build/test-on-device."""
+    options = Options(image, model, serial, host, user, identity, host_key, power_command, audio)
+    if not ontarget.test_on_device(machines.find(machine), options, k, fast, careful):
+        raise Exit(code=1)
+
+
+@verb(help={"model": "A model's name (./inv model.list) or a .w158 file"})
+def demo(context: Context, model: str = models.DEFAULT) -> None:
+    """See it work without a board: build an image, boot it in QEMU, and speak into its microphone."""
+    demonstration.demo(model)
 
 
 @verb(help={"upgrade": "Move to the newest versions that pyproject.toml allows"})
@@ -511,10 +553,12 @@ def daemon_soak(context: Context, minutes: str = "60", model: str = models.DEFAU
 
 
 namespace = Collection(
+    demo,
     transcribe,
     bench,
     test,
     check,
+    test_on_device,
     install,
     lock,
     build_image,

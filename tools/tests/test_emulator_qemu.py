@@ -73,7 +73,7 @@ def test_what_a_machine_that_is_off_has_not(board: Emulator) -> None:
 
 @pytest.mark.parametrize("qemu", ["/bin/false", "/nonexistent/qemu", "/bin/true"])
 def test_a_qemu_that_does_not_start_leaves_nothing(board: Emulator, qemu: str) -> None:
-    broken = Emulator(board.image.folder, folder=board.folder, hardware=Hardware(qemu=qemu))
+    broken = Emulator(board.image.root.parent, folder=board.folder, hardware=Hardware(qemu=qemu))
     with broken, pytest.raises(EmulatorError, match="QEMU did not start"):
         broken.power_on()
     assert not broken.is_on
@@ -84,7 +84,7 @@ def test_it_does_not_outlive_who_started_it(board: Emulator, tmp_path: Path) -> 
         import time
         from pathlib import Path
         from whisper158.board.qemu import Emulator, Hardware
-        image, folder = Path({str(board.image.folder)!r}), Path({str(board.folder)!r})
+        image, folder = Path({str(board.image.root.parent)!r}), Path({str(board.folder)!r})
         board = Emulator(image, folder=folder, hardware=Hardware(qemu={str(FAKE)!r}))
         board.power_on()
         print("on", flush=True)
@@ -105,7 +105,7 @@ def test_it_does_not_outlive_who_started_it(board: Emulator, tmp_path: Path) -> 
 
 def test_a_state_fits_one_machine_only(board: Emulator) -> None:
     def key(**hardware: int) -> str:
-        return state.key(board.image.folder, Hardware(qemu=str(FAKE), **hardware))
+        return state.key(board.image.root.parent, Hardware(qemu=str(FAKE), **hardware))
 
     assert key() == key()
     assert len({key(), key(processors=1), key(memory=1024)}) == 3

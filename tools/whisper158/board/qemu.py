@@ -24,7 +24,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 from pexpect import fdpexpect
 
@@ -53,6 +53,23 @@ class EmulatorError(UserError):
     """QEMU did not start, or ended."""
 
 
+class Bootable(Protocol):
+    """Files that QEMU boots from. It never writes to them."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def kernel(self) -> Path: ...
+
+    @property
+    def initrd(self) -> Path | None: ...
+
+    @property
+    def kernel_line(self) -> str:
+        """What the kernel has to be told beyond KERNEL_LINE."""
+
+
 @dataclass(frozen=True)
 class Hardware:
     """What a saved state cannot be changed from."""
@@ -61,24 +78,37 @@ class Hardware:
     memory: int = MEMORY
     qemu: str = "qemu-system-aarch64"
 
-    def arguments(self, image: Image) -> list[str]:
+    def arguments(self, image: Bootable) -> list[str]:
         return [
             *("-M", "virt,gic-version=2", "-cpu", EMULATED_CPU, "-accel", "tcg", "-icount", ICOUNT),
             *("-smp", str(self.processors), "-m", f"{self.memory}M", "-nodefaults", "-display", "none"),
-            *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", KERNEL_LINE),
+            *("-kernel", str(image.kernel), *(("-initrd", str(image.initrd)) if image.initrd else ())),
+            *("-append", f"{KERNEL_LINE} {image.kernel_line}".rstrip()),
         ]
 
 
 class Emulator:
-    """`folder`, by default a temporary one that goes in the end, holds disk, sockets and logs."""
+    """`folder`, by default a temporary one that goes in the end, holds disk, sockets and logs.
 
-    def __init__(self, image: Path, *, folder: Path | None = None, hardware: Hardware | None = None) -> None:
-        self.image = Image(image)
+    `image` is the folder of an image for the emulator, or any other files that boot. The console's log may lie
+    elsewhere, in `log`.
+    """
+
+    def __init__(
+        self,
+        image: Path | Bootable,
+        *,
+        folder: Path | None = None,
+        hardware: Hardware | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.image: Bootable = Image(image) if isinstance(image, Path) else image
         self.hardware = hardware or Hardware()
         self.temporary = None if folder else tempfile.TemporaryDirectory(prefix="whisper158-")
         self.folder = folder or Path(self.temporary.name if self.temporary else "")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.disk = self.folder / "disk.qcow2"
+        self.console_log = log or self.folder / "console.log"
         self.microphone = Microphone(self.folder)
         self.process: subprocess.Popen[bytes] | None = None
         self._console: Console | None = None
@@ -114,10 +144,6 @@ class Emulator:
     @property
     def is_on(self) -> bool:
         return self.process is not None and self.process.poll() is None
-
-    @property
-    def console_log(self) -> Path:
-        return self.folder / "console.log"
 
     @property
     def qemu_log(self) -> Path:

@@ -55,6 +55,11 @@ class Image:
         return self.folder / "initrd.cpio"
 
     @property
+    def kernel_line(self) -> str:
+        """Nothing: the initial RAM disk knows the rest."""
+        return ""
+
+    @property
     def key(self) -> Path:
         """The private key that the guest's root lets in."""
         return self.folder / keys.OWNER

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""A board on the desk: a serial port, a network, a plug, and a person or a switch that pulls it."""
+
+import shlex
+import time
+from pathlib import Path
+
+from whisper158.board import report, serial, ssh
+from whisper158.board.console import Console
+from whisper158.board.machine import Capability, Machine
+from whisper158.board.options import Options
+from whisper158.board.person import ask
+from whisper158.board.target import Facts, Failed, Target, Wires
+from whisper158.board.voice import voice
+from whisper158.errors import die
+from whisper158.evaluate.sounds import Clip
+from whisper158.run import run
+
+# A switch that is off for less may not have emptied the board's capacitors.
+OFF_SECONDS = 3.0
+
+
+class BoardBench:
+    def __init__(self, machine: Machine, options: Options, out: Path) -> None:
+        if not options.serial and not options.host:
+            die(f"{machine.name} needs a way to be reached", "--serial DEV, --host ADDRESS, or both")
+        self.machine = machine
+        self.options = options
+        self.log: Path | None = out / report.CONSOLE if options.serial else None
+        self.address = address(options) if options.host else None
+        self.voice = voice(options.audio) if options.audio else None
+        self.can: frozenset[Capability] = self._can()
+        self.facts = Facts.of_checkout(options.model)
+
+    def _can(self) -> frozenset[Capability]:
+        able: set[Capability] = {"reboot", "power_cut", "hotplug_microphone", "real_time"}
+        if self.address:
+            able.add("ssh")
+        if self.voice:
+            able.add("feed_microphone")
+        return frozenset(able)
+
+    def start(self) -> Wires:
+        """A board that runs stays as it is; one that does not is switched on."""
+        if self.options.power_command:
+            self._switch("on")
+        return self._connect()
+
+    def reboot(self, wires: Wires) -> Wires:
+        Target(self.machine, self, wires).run("systemctl reboot")
+        return self._reconnect(wires)
+
+    def cut_power(self, wires: Wires) -> Wires:
+        if self.options.power_command:
+            self._switch("off")
+            time.sleep(OFF_SECONDS)
+            self._switch("on")
+        else:
+            ask("Pull the board's power plug, wait three seconds, plug it in again")
+        return self._reconnect(wires)
+
+    def save(self, wires: Wires) -> Wires:
+        raise NotImplementedError("a board has no snapshots")
+
+    def restore(self, wires: Wires) -> Wires:
+        raise NotImplementedError("a board has no snapshots")
+
+    def say(self, target: Target, clip: Clip) -> None:
+        assert self.voice is not None, "tests that speak are marked needs('feed_microphone')"
+        self.voice(target, clip)
+
+    def close(self) -> None:
+        """The board goes on."""
+
+    def _switch(self, state: str) -> None:
+        run([*shlex.split(self.options.power_command), state])
+
+    def _connect(self) -> Wires:
+        console = None
+        if self.options.serial:
+            console = serial.open_console(self.options.serial, log=self.log, user=self.options.user or "root")
+            console.login(self.machine.budget.boot)
+        return Wires(console, self._ssh(console))
+
+    def _reconnect(self, wires: Wires) -> Wires:
+        if wires.ssh is not None:
+            wires.ssh.close()
+        if wires.console is not None:
+            # What is there now may be a shell that is about to go.
+            wires.console.expect("login: *$", self.machine.budget.boot)
+            wires.console.forget()
+            wires.console.login(self.machine.budget.boot)
+        else:
+            self._wait_gone()
+        return Wires(wires.console, self._ssh(wires.console))
+
+    def _wait_gone(self) -> None:
+        """Without a console, that a board has gone down shows by its not answering any more."""
+        assert self.address is not None
+        deadline = time.monotonic() + self.machine.budget.boot
+        while True:
+            try:
+                ssh.Ssh(self.address, ssh.pinned(self.address)).close()
+            except ssh.Ssh.ERRORS:
+                return
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.address} still answers: it did not go down")
+            time.sleep(ssh.RETRY)
+
+    def _ssh(self, console: Console | None) -> ssh.Ssh | None:
+        if self.address is None:
+            return None
+        if console is not None:
+            ssh.pin(self.address, ssh.fingerprints(console.check(ssh.PUBLIC_KEYS)))
+        elif self.options.host_key:
+            ssh.pin(self.address, frozenset((self.options.host_key,)))
+        keys = ssh.pinned(self.address)
+        if not keys:
+            die(f"the key of {self.address} is not known", "--serial DEV reads it, --host-key SHA256:... says it")
+        return ssh.connect(self.address, keys, self.machine.budget.boot)
+
+
+def address(options: Options) -> ssh.Address:
+    host, colon, port = options.host.rpartition(":") if options.host.count(":") == 1 else (options.host, "", "")
+    if colon and not port.isdigit():
+        die(f"--host: {options.host!r} is no address", "HOST or HOST:PORT")
+    identity = Path(options.identity).expanduser() if options.identity else None
+    if identity is not None and not identity.is_file():
+        die(f"--identity: there is no file {identity}")
+    return ssh.Address(host if colon else options.host, int(port or 22), options.user or "root", identity)

@@ -87,6 +87,16 @@ def test_lock_changes_nothing_that_is_locked(made: World) -> None:
     assert "pinned_git.bb" not in done.stderr
 
 
+def test_lock_without_a_network(made: World) -> None:
+    before = {path: path.read_text() for path in (made.checkout / "kas").rglob("*.yml")}
+    nowhere = {"KAS_PREMIRRORS": "https://(.*) file:///nowhere/\\1", "KAS_WORK_DIR": str(made.home / "unlocked")}
+    done = made.inv("kas.lock", "--update", **nowhere)
+    assert done.returncode == 1
+    assert "inv: the repositories of qemuarm64 could not be asked" in done.stderr
+    assert "fatal: '/nowhere/git.yoctoproject.org/poky' does not appear to be a git repository" in done.stderr
+    assert {path: path.read_text() for path in (made.checkout / "kas").rglob("*.yml")} == before
+
+
 def test_board(world: World) -> None:
     done = world.build("sl1680", "--with", "debug,rm-work", TMPDIR=str(world.home / "elsewhere"))
     assert done.returncode == 0, done.stderr

@@ -186,9 +186,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def command(verb: str, container: bool, *arguments: str | Path) -> list[str]:
-    if not container:
-        return [tool("kas"), verb, *map(str, arguments)]
-    return [tool("kas-container"), verb, *map(str, arguments)]
+    return [tool("kas-container" if container else "kas"), verb, *map(str, arguments)]
 
 
 def environment(where: Folders, jobs: int) -> Mapping[str, str]:

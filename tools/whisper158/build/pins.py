@@ -50,15 +50,13 @@ def put_head(path: Path, before: str) -> None:
 def ask(name: str, update: bool) -> None:
     where = kas.folders(name)
     where.work.mkdir(parents=True, exist_ok=True)
+    without = [f"--unset={variable}" for variable in kas.IGNORED]
     words = ["--update"] if update else []
+    command = ["env", *without, *kas.command("lock", False, *words, kas.machine(name).file)]
     try:
-        run(["env", "-i", *flat(where), *kas.command("lock", False, *words, kas.machine(name).file)], cwd=ROOT)
+        run(command, cwd=ROOT, env=kas.environment(where, preflight.jobs()))
     except CommandError as error:
-        die(f"the repositories of {name} could not be asked", f"{error.message}\n  {error.hint or ''}")
-
-
-def flat(where: kas.Folders) -> list[str]:
-    return [f"{name}={value}" for name, value in kas.environment(where, preflight.jobs()).items()]
+        die(f"the repositories of {name} could not be asked", error.hint)
 
 
 def pinned() -> dict[str, str]:

@@ -37,22 +37,27 @@ def drive(command: Sequence[str], environment: Mapping[str, str], log: Path, cwd
     if log.exists():
         os.replace(log, log.with_suffix(".old.log"))
     with log.open("w") as file, interruptions() as seen, start(command, environment, cwd) as process:
-        lines = read(process.stdout)
-        with shown(state) as view:
-            heard = 0
-            for line in lines:
-                if len(seen) > heard:
-                    text, sign = STAGES[min(heard, len(STAGES) - 1)]
-                    heard += 1
-                    say(text)
-                    pass_on(process.pid, sign)
-                if line:
-                    file.write(plain(line) + "\n")
-                    file.flush()
-                    if event := parse(line):
-                        state.take(event, time.monotonic())
-                view.update()
-        return process.wait(), heard > 0, state
+        interrupted = listen(process, seen, file, state)
+        return process.wait(), interrupted, state
+
+
+def listen(process: subprocess.Popen[str], seen: Sequence[int], log: IO[str], state: State) -> bool:
+    """Until nothing more is said: shows it, writes it down, passes interruptions on. Returns whether there were any."""
+    heard = 0
+    with shown() as view:
+        for line in read(process.stdout):
+            if len(seen) > heard:
+                text, sign = STAGES[min(heard, len(STAGES) - 1)]
+                heard += 1
+                say(text)
+                pass_on(process.pid, sign)
+            if line:
+                log.write(plain(line) + "\n")
+                log.flush()
+                if event := parse(line):
+                    state.take(event, time.monotonic())
+            view.update(state)
+    return heard > 0
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> subprocess.Popen[str]:

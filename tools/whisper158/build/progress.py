@@ -30,6 +30,8 @@ NEXT = {"Loading cache": "Parsing recipes", "Parsing recipes": "Preparing tasks"
 # Before so many tasks and seconds have gone by, the time left would be a guess.
 KNOWN_TASKS = 20
 KNOWN_SECONDS = 15.0
+# Columns of a terminal that all but the name of the task takes.
+BESIDE = 70
 
 
 @dataclass(frozen=True)
@@ -180,56 +182,54 @@ def about(seconds: float | None) -> str:
     """A time that is only estimated, no finer than it deserves."""
     if seconds is None:
         return ""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "less than a minute left"
-    hours, minutes = divmod(minutes, 60)
-    return f"about {f'{hours} h ' if hours else ''}{minutes:02} min left" if hours else f"about {minutes} min left"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"about {hours} h {minutes:02} min left"
+    return f"about {minutes} min left" if minutes else "less than a minute left"
 
 
-class Shown:
-    """A build's state as people see it: a bar on a terminal, else a line at each new phase and twentieth of the way."""
+class Bar:
+    """What a terminal shows of a build."""
 
-    def __init__(self, state: State, bar: Progress | None) -> None:
-        self.state = state
-        self.bar = bar
-        self.row = bar.add_task("", total=None, left="", now="") if bar else None
-        self.told = ""
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.row = progress.add_task("", total=None, left="", now="")
 
-    def update(self) -> None:
-        if self.bar is not None and self.row is not None:
-            self._move_bar(self.bar)
-        else:
-            self._tell()
-
-    def _move_bar(self, bar: Progress) -> None:
-        count = self.state.count
-        bar.update(
-            self.row or bar.task_ids[0],
-            description=self.state.doing,
+    def update(self, state: State) -> None:
+        count = state.count
+        self.progress.update(
+            self.row,
+            description=state.doing,
             completed=count.number,
             total=count.total or None,
             left=about(count.left(time.monotonic())),
-            now=str(self.state.current or "")[: max(console.width - 70, 10)],
+            now=str(state.current or "")[: max(console.width - BESIDE, 10)],
         )
 
-    def _tell(self) -> None:
-        count = self.state.count
-        mark = f"{self.state.doing} {count.number * 20 // count.total if count.total else ''}"
+
+class Lines:
+    """What a log file gets of a build: a line at each new phase and at each twentieth of the way."""
+
+    def __init__(self) -> None:
+        self.told: tuple[str, int] | None = None
+
+    def update(self, state: State) -> None:
+        count = state.count
+        mark = (state.doing, count.number * 20 // count.total if count.total else 0)
         if mark == self.told:
             return
         self.told = mark
-        far = f": task {count.number} of {count.total}, {self.state.current}" if count.total else ""
+        far = f": task {count.number} of {count.total}, {state.current}" if count.total else ""
         left = about(count.left(time.monotonic()))
-        say(f"{self.state.doing}{far}{f', {left}' if left else ''}")
+        say(f"{state.doing}{far}{left and ', '}{left}")
 
 
 @contextmanager
-def shown(state: State) -> Iterator[Shown]:
+def shown() -> Iterator[Bar | Lines]:
     if not console.is_terminal:
-        yield Shown(state, None)
+        yield Lines()
         return
     texts = ("description", "fields[left]", "fields[now]")
     what, left, now = (TextColumn(f"{{task.{text}}}", markup=False) for text in texts)
-    with Progress(what, BarColumn(), MofNCompleteColumn(), left, now, console=console) as bar:
-        yield Shown(state, bar)
+    with Progress(what, BarColumn(), MofNCompleteColumn(), left, now, console=console) as progress:
+        yield Bar(progress)

@@ -40,6 +40,7 @@ class Board:
     lose      the shell is behind a line that loses so many characters; 0 for a line that is no terminal to us
     state     a file to which each of U-Boot's commands is appended
     sent      in the stage flashing: the file whose appearance means that all was sent; verdict: what U-Boot says then
+    mounts    the UUID of the root file system that the kernel mounts
     path      a folder of programs that come before all others in the shell
     """
 
@@ -141,6 +142,10 @@ class Board:
 
     def kernel(self) -> str:
         self.say("Starting kernel ...\r\n\r\n" + KERNEL)
+        if "mounts" in self.plan:
+            self.say(
+                f"[    2.5] EXT4-fs (mmcblk0p12): mounted filesystem {self.plan['mounts']} r/w with ordered data\r\n"
+            )
         return "login"
 
     def panic(self) -> str:

@@ -130,8 +130,8 @@ class Console:
         self.password = password
         self.log = Log(log)
         self.plain = Plain()
-        # Called with all text as it comes, for those who want to show something of it.
-        self.listener: Callable[[str], None] | None = None
+        # Called with all text as it comes, for those who want something of it without waiting for it.
+        self.listeners: list[Callable[[str], None]] = []
         # What has arrived and was not waited for yet.
         self.text = ""
         self.facing: Facing | None = None
@@ -226,8 +226,8 @@ class Console:
             raise Closed("the console was closed by the other end; it showed last:", said or "(nothing)") from error
         text = self.plain.feed(data if isinstance(data, bytes) else data.encode("utf-8", "replace"))
         self.log.write("<", text)
-        if self.listener is not None:
-            self.listener(text)
+        for listener in self.listeners:
+            listener(text)
         start = len(self.text)
         self.text += text
         return start
@@ -349,6 +349,7 @@ class Console:
         Its input is empty. The output loses its last line ends. A command that takes longer is interrupted.
         """
         self.login()
+        self.log.note(f"run: {command}")
         mark = fresh_mark()
         self._take()
         encoded = encode(command)

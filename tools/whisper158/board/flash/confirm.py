@@ -3,14 +3,16 @@
 """Is what the board runs what was written? Asked of the board itself, over its serial console.
 
 The UUID of the root file system is made when an image is made, and is in the image. So what has booted says by its
-own root which image it is from, and it must have booted after we began.
+own root which image it is from, and it must have booted after we began. Where nobody may log in (an image without
+`--with debug`), the kernel's message when it mounts the file system says the same.
 """
 
+import re
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from whisper158.board.console import Console, ConsoleError
+from whisper158.board.console import Console, ConsoleError, LoginRefused
 from whisper158.console import say, step
 from whisper158.errors import UserError
 
@@ -35,7 +37,25 @@ class System:
     uptime: float
 
 
-def confirm(console: Console, expected: uuid.UUID | None, since: float | None, disk: str = EMMC) -> None:
+# Linux has said the UUID since 6.2.
+MOUNTED = re.compile(r"EXT4-fs \((\w+)\): mounted filesystem ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+@dataclass
+class Boot:
+    """What the kernel says at the console while it boots: which file systems it has mounted."""
+
+    mounted: dict[str, uuid.UUID] = field(default_factory=dict)
+    rest: str = ""
+
+    def hear(self, text: str) -> None:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            if match := MOUNTED.search(line):
+                self.mounted[match[1]] = uuid.UUID(match[2])
+
+
+def confirm(console: Console, boot: Boot, expected: uuid.UUID | None, since: float | None, disk: str = EMMC) -> None:
     """Waits for a login on `console`; raises NotConfirmed unless the system comes from the image `expected`.
 
     `since` is when writing began (time.monotonic()); None where nothing was written.
@@ -44,6 +64,9 @@ def confirm(console: Console, expected: uuid.UUID | None, since: float | None, d
         with step("Waiting for the board to boot"):
             console.login(timeout=BOOT)
         system = ask(console)
+    except LoginRefused as error:
+        judge_boot(boot, expected, disk, error)
+        return
     except ConsoleError as error:
         raise NotConfirmed(f"the board did not come up: {error.message}", error.hint) from error
     if since is not None and system.uptime > time.monotonic() - since:
@@ -52,6 +75,19 @@ def confirm(console: Console, expected: uuid.UUID | None, since: float | None, d
             "press RESET, and ask it again: ./inv flash --method check",
         )
     judge(system, expected, disk)
+
+
+def judge_boot(boot: Boot, expected: uuid.UUID | None, disk: str, refused: LoginRefused) -> None:
+    """Of a system that lets nobody in."""
+    for device, found in boot.mounted.items():
+        if found == expected and device.startswith(disk):
+            say(f"Confirmed by the kernel's own message: it has mounted the image's root, {device} ({found})")
+            return
+    seen = ", ".join(f"{device} ({found})" for device, found in boot.mounted.items())
+    raise NotConfirmed(
+        f"the board came up, but {refused.message}, and the kernel has not said that it mounted the image's root",
+        f"it mounted {seen}" if seen else "an image built --with debug lets root in; --password gives a password",
+    )
 
 
 def judge(system: System, expected: uuid.UUID | None, disk: str) -> None:

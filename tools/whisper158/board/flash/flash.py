@@ -4,15 +4,15 @@
 
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from whisper158 import needs
 from whisper158.board.console import Console, ConsoleError, Timeout
 from whisper158.board.flash import copies, image, sd, sdimage, tool, uboot, usb
-from whisper158.board.flash.confirm import EMMC, SD_CARD, NotConfirmed, confirm
+from whisper158.board.flash.confirm import EMMC, SD_CARD, Boot, NotConfirmed, confirm
 from whisper158.board.flash.disks import REAL, amount, candidates_hint, check, look
 from whisper158.board.flash.image import Image
 from whisper158.board.flash.job import Job
@@ -62,8 +62,16 @@ def describe(found: Image) -> None:
 # ---- the console
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A console, and what was heard there of the kernel's."""
+
+    console: Console
+    boot: Boot
+
+
 @contextmanager
-def console_of(job: Job) -> Iterator[Console | None]:
+def console_of(job: Job) -> Iterator[Watched | None]:
     """The board's console, with a log of its own; None without --serial."""
     if not job.serial:
         yield None
@@ -71,18 +79,20 @@ def console_of(job: Job) -> Iterator[Console | None]:
     log = log_file("console")
     say(f"The console is kept in {log}")
     with open_console(job.serial, log=log, password=job.password) as console:
-        yield console
+        boot = Boot()
+        console.listeners.append(boot.hear)
+        yield Watched(console, boot)
 
 
 def log_file(what: str) -> Path:
     return WORK / f"{time.strftime('%Y%m%d-%H%M%S')}-{what}.log"
 
 
-def tell_or_confirm(console: Console | None, expected: uuid.UUID | None, since: float | None, disk: str = EMMC) -> None:
-    if console is None:
+def tell_or_confirm(watched: Watched | None, found: Image, since: float | None, disk: str = EMMC) -> None:
+    if watched is None:
         say("Nothing has confirmed it: the board's own word comes over its serial console (--serial DEVICE)")
         return
-    confirm(console, expected, since, disk)
+    confirm(watched.console, watched.boot, image.rootfs_id(found), since, disk)
 
 
 # ---- the four ways
@@ -98,16 +108,18 @@ def over_usb(job: Job, found: Image) -> None:
         show_steps(steps)
         would_confirm(job)
         return
-    with console_of(job) as console:
+    with console_of(job) as watched:
         say("Make ready, and when the tool waits for the board, do the last of these:")
         show_steps(steps)
         pause("Everything but the last is done", job.yes)
         since = time.monotonic()
-        usb.flash(program, found, job.wait, job.port, log_file("astra-update"), console.poll if console else list)
+        usb.flash(
+            program, found, job.wait, job.port, log_file("astra-update"), watched.console.poll if watched else list
+        )
         say("astra-update says that all was sent")
-        if console is not None:
-            await_end(console)
-        tell_or_confirm(console, image.rootfs_id(found), since)
+        if watched is not None:
+            await_end(watched.console)
+        tell_or_confirm(watched, found, since)
 
 
 def await_end(console: Console) -> None:
@@ -156,10 +168,10 @@ def card(job: Job, found: Image | None, path: Path) -> None:
     show_steps([POWER, "The card in the slot on the core module's underside", JUMPER, RESET])
     if found is None or job.dry_run:
         return
-    with console_of(job) as console:
-        if console is not None:
+    with console_of(job) as watched:
+        if watched is not None:
             pause("The board has been started from the card", job.yes)
-        tell_or_confirm(console, image.rootfs_id(found), None, SD_CARD)
+        tell_or_confirm(watched, found, None, SD_CARD)
 
 
 def over_tftp(job: Job, found: Image) -> None:
@@ -171,14 +183,14 @@ def over_tftp(job: Job, found: Image) -> None:
         would_confirm(job)
         return
     folder = copies.copy(found, root, job.full)
-    with console_of(job) as console:
+    with console_of(job) as watched:
         uboot.show(medium)
-        if console is None:
+        if watched is None:
             uboot.by_hand(tuple(c.replace("ADDRESS", job.server or "ADDRESS") for c in uboot.TFTP_COMMANDS))
             return
         since = time.monotonic()
-        uboot.flash_tftp(console, folder, job.server)
-        confirm(console, image.rootfs_id(found), since)
+        uboot.flash_tftp(watched.console, folder, job.server)
+        tell_or_confirm(watched, found, since)
 
 
 def over_stick(job: Job, found: Image) -> None:
@@ -193,16 +205,16 @@ def over_stick(job: Job, found: Image) -> None:
         return
     copies.check_stick(target)
     copies.copy(found, target, job.full)
-    with console_of(job) as console:
+    with console_of(job) as watched:
         say(f"Unmount the stick (umount {target})")
         uboot.show(medium)
-        if console is None:
+        if watched is None:
             uboot.by_hand(uboot.STICK_COMMANDS)
             return
         pause("The stick is in the board", job.yes)
         since = time.monotonic()
-        uboot.flash_stick(console)
-        confirm(console, image.rootfs_id(found), since)
+        uboot.flash_stick(watched.console)
+        tell_or_confirm(watched, found, since)
 
 
 def only_check(job: Job, found: Image) -> None:
@@ -211,8 +223,8 @@ def only_check(job: Job, found: Image) -> None:
     if job.dry_run:
         would_confirm(job)
         return
-    with console_of(job) as console:
-        tell_or_confirm(console, image.rootfs_id(found), None)
+    with console_of(job) as watched:
+        tell_or_confirm(watched, found, None)
 
 
 # ---- what would be done

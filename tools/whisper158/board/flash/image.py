@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from whisper158.board.flash import sparse
-from whisper158.console import track
+from whisper158.console import step
 from whisper158.errors import UserError, die
 
 PART_LIST = "emmc_part_list"
@@ -280,19 +280,23 @@ def following(action: Action | None) -> str | None:
 
 def contents(image: Image) -> list[str]:
     """What is wrong inside the files: each is unpacked once, as far as its partition goes."""
-    problems = []
     rooms: dict[str, int] = {}
     for action in (*image.actions, *image.full_actions):
         if action.file and image.path(action).is_file() and not image.path(action).is_symlink():
             partition = within(image, action.target)
             room = partition.size if partition else BOOT_PARTITION
             rooms[action.file] = min(room, rooms.get(action.file, room))
-    for file, room in track(list(rooms.items()), "Checking the image"):
-        try:
-            image.unpacked[file] = unpacked_size(image.folder / file, room)
-        except (ValueError, zlib.error) as error:
-            problems.append(f"{file}: {error}")
-    return problems
+    with step("Checking the image"):
+        return [fault for file, room in rooms.items() if (fault := unpack(image, file, room))]
+
+
+def unpack(image: Image, file: str, room: int) -> str:
+    """Notes how large a file's content is; returns what is wrong with it."""
+    try:
+        image.unpacked[file] = unpacked_size(image.folder / file, room)
+    except (ValueError, zlib.error) as error:
+        return f"{file}: {error}"
+    return ""
 
 
 def unpacked_size(path: Path, room: int) -> int:

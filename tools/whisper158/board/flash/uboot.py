@@ -91,14 +91,15 @@ def flash_stick(console: Console) -> None:
 def write(console: Console, command: str) -> None:
     """Runs the command that writes, says what it is at, and starts the board anew."""
     say(f"U-Boot: {command}")
-    console.listener = teller()
+    tell = teller()
+    console.listeners.append(tell)
     try:
         # Its status says nothing in some versions; its last words do.
         said = console.uboot(command, WRITING, errors=FAILURES, status=False)
     except ConsoleError as error:
         raise FlashError(f"the board was not flashed: {error.message}", error.hint) from error
     finally:
-        console.listener = None
+        console.listeners.remove(tell)
     if not SUCCESS.search(said):
         last = "\n  ".join(said.strip().splitlines()[-10:])
         raise FlashError("the board was not flashed: U-Boot does not say that it was a success; it said last", last)

@@ -23,6 +23,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from whisper158.board.flash.image import CHIP, Image
+from whisper158.board.flash.people import USB_BOOT
 from whisper158.board.flash.tool import Tool
 from whisper158.console import console as terminal
 from whisper158.console import duration, say
@@ -61,6 +62,7 @@ class FlashError(UserError):
 class Attempt:
     """What the tool has said so far."""
 
+    waiting: bool = False
     found: bool = False
     complete: bool = False
     failure: str = ""
@@ -85,6 +87,8 @@ class Attempt:
             self.refusal = match.group().strip()
         elif FOUND.search(line):
             self.found = True
+        elif WAITING.search(line):
+            self.waiting = True
 
 
 def command(tool: Tool, image: Path, work: Path, port: str = "") -> Command:
@@ -175,11 +179,13 @@ def watch(
         if line is None:
             return
         heard = time.monotonic()
-        was_found = attempt.found
+        was_found, was_waiting = attempt.found, attempt.waiting
         attempt.hear(line)
+        if attempt.waiting and not was_waiting:
+            say(f"astra-update waits for the board. {USB_BOOT}")
         if was_found and not attempt.found:
             began = heard
-            say("The board did not boot over USB. Once more: hold USB_BOOT, press and release RESET")
+            say(f"The board did not boot over USB. Once more: {USB_BOOT[0].lower()}{USB_BOOT[1:]}")
         show(attempt)
 
 
@@ -261,7 +267,7 @@ def judge(attempt: Attempt, status: int, log: Path | None) -> None:
 
 
 def steps_again(attempt: Attempt) -> list[str]:
-    if not any(WAITING.search(line) for line in attempt.lines):
+    if not attempt.waiting:
         return []
     return [
         "is the cable in the USB-C socket beside Ethernet, and was USB_BOOT held while RESET was pressed?",

@@ -24,6 +24,7 @@ from whisper158.data import split as splits
 from whisper158.errors import die
 from whisper158.evaluate.accuracy import evaluate
 from whisper158.evaluate.bench import bench as benchmark
+from whisper158.lab import start as laboratory
 from whisper158.model import golden, models, shipped
 from whisper158.paths import GOLDEN
 from whisper158.train import start as training
@@ -552,6 +553,25 @@ def daemon_soak(context: Context, minutes: str = "60", model: str = models.DEFAU
     soaking.soak(minutes, model)
 
 
+@verb(
+    name="run",
+    positional=["config"],
+    help={
+        "config": "A file such as configs/lab/tiny.en.yml: lab.run FILE",
+        "processes": "How many cells are made at a time, each in one thread",
+    },
+)
+def lab_run(context: Context, config: str = "", processes: str = "1") -> None:
+    """Quantise models without training, by many methods to many formats, and hear what they say."""
+    laboratory.run(Path(config or die("lab.run needs a file", "./inv lab.run configs/lab/tiny.en.yml")), processes)
+
+
+@verb(name="report", positional=["config"], help={"config": "The file that lab.run was given: lab.report FILE"})
+def lab_report(context: Context, config: str = "") -> None:
+    """Write what lab.run found as tables and pictures."""
+    laboratory.report(Path(config or die("lab.report needs a file", "./inv lab.report configs/lab/tiny.en.yml")))
+
+
 namespace = Collection(
     demo,
     transcribe,
@@ -567,6 +587,7 @@ namespace = Collection(
     flash=Collection(flash_board, flash_udev),
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
     daemon=Collection(daemon_soak),
+    lab=Collection(lab_run, lab_report),
     model=Collection(
         model_list,
         model_pack,

@@ -7,6 +7,7 @@ factor of H^-1, channel by channel q_j = Q(w_j), e = (w_j - q_j) / U_jj, and of 
 of it in f64.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,8 +24,6 @@ DAMPING = 0.01  # of the mean of H's diagonal
 # The parameters of one span, of its weights as they stand [rows, group] and their first channel: scales and zeros
 # [rows].
 Fit = Callable[[Tensor, int], Params]
-# Which weights of a span stay in floats, given parameters: [rows, group] of them.
-Spare = Callable[[Tensor, Params, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,9 @@ def span_fit(grid: Grid, importance: Tensor | None = None) -> Fit:
     return of
 
 
-def fixed_fit(weight: Tensor, grid: Grid, importance: Tensor | None = None) -> Fit:
-    """Of the weights as they were at first, whatever the order of the channels."""
-    params = fit(weight, grid, importance)
-    group = grid.span(weight.shape[1])
-
-    def of(_span: Tensor, first: int) -> Params:
-        i = first // group
-        return Params(params.scales[:, i], None if params.zeros is None else params.zeros[:, i])
-
-    return of
-
-
-def in_order(weight: Tensor, grid: Grid, upper: Tensor, fit_span: Fit, spare: Spare | None = None) -> Rounded:
-    """Channel by channel as they stand. weight [rows, channels]; upper as of `upper_factor`."""
+def in_order(weight: Tensor, grid: Grid, upper: Tensor, fit_span: Fit, limit: float = math.inf) -> Rounded:
+    """Channel by channel as they stand. weight [rows, channels]; upper as of `upper_factor`. Weights whose e^2 is above
+    `limit` stay in floats."""
     rows, channels = weight.shape
     group = grid.span(channels)
     work = weight.double().clone()
@@ -87,12 +75,10 @@ def in_order(weight: Tensor, grid: Grid, upper: Tensor, fit_span: Fit, spare: Sp
             if j % group == 0:
                 params = fit_span(work[:, j : j + group], j)
                 found.append(params)
-                if spare is not None:
-                    spared[:, j : j + group] = spare(work[:, j : j + group], params, j)
             column = work[:, j].clone()
             code = column_codes(column, grid, found[-1])
             value = column_values(code, found[-1])
-            out = spared[:, j]
+            spared[:, j] = out = ((column - value) / upper[j, j]).square() > limit
             left[:, j] = torch.where(out, column.half().double(), 0)
             value = torch.where(out, left[:, j], value)
             codes[:, j] = torch.where(out, 0, code)

@@ -169,15 +169,16 @@ class Config:
 def read(path: Path) -> Config:
     """Raises UserError that names the file and the field. A file may say `like: OTHER`, a file beside it: fields that
     it does not have itself are those of the other."""
-    content = _content(path)
-    if isinstance(content, dict) and "like" in content:
-        content = {**_other(path, content["like"]), **{k: v for k, v in content.items() if k != "like"}}
-    config = parse(Config, content, str(path))
+    found = content(path)
+    if isinstance(found, dict) and "like" in found:
+        found = {**_other(path, found["like"]), **{k: v for k, v in found.items() if k != "like"}}
+    config = parse(Config, found, str(path))
     check(config, path)
     return config
 
 
-def _content(path: Path) -> Any:
+def content(path: Path) -> Any:
+    """Of a YAML file, unchecked"""
     try:
         return yaml.safe_load(path.read_text())
     except OSError as error:
@@ -189,10 +190,10 @@ def _content(path: Path) -> Any:
 def _other(path: Path, name: Any) -> dict[str, Any]:
     if not isinstance(name, str):
         die(f"{path}: like: expected a file's name, found {_shown(name)}")
-    content = _content(path.parent / name)
-    if not isinstance(content, dict) or "like" in content:
+    found = content(path.parent / name)
+    if not isinstance(found, dict) or "like" in found:
         die(f"{path}: like: {name} is no whole configuration itself")
-    return content
+    return found
 
 
 def check(config: Config, path: Path) -> None:

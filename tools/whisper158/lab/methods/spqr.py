@@ -5,8 +5,10 @@ few weights that cost most stay in floats, wherever they are.
 
 Groups of 16 channels (those of the grid, where it has any); scales and zero points have 3 bits, and 16 of them, of
 neighbouring rows, share a scale and a zero point of their own (section 4.2). Algorithm 1: a weight is an outlier if
-what its group loses falls by more than a threshold when the weight is left out of the group and its range. The loss
-is the sum of ((w_j - Q(w_j)) / U_jj)^2; the threshold, a share of the mean of Var(w_j) / U_jj^2 over the channels.
+what its group loses falls by more than a threshold when the weight is left out of the group and its range; the range
+is that of the others. The loss is the sum of ((w_j - Q(w_j)) / U_jj)^2; the threshold, a share of the mean of
+Var(w_j) / U_jj^2 over the channels. Which weights are kept is decided when their turn comes, as in the authors' code:
+those that, rounded in that range, would lose more than the threshold by themselves.
 """
 
 import torch
@@ -38,32 +40,28 @@ class Spqr(Method):
         diagonal = upper.diagonal()
         limit = self.threshold * float((weight.double().var(dim=0) / diagonal.square()).mean())
         spans = _Spans(grid, diagonal, limit)
-        result = in_order(weight, grid, upper, spans.fit, spans.spare)
+        result = in_order(weight, grid, upper, spans.fit, limit)
         rows, channels = result.spare.nonzero(as_tuple=True)
         outliers = Outliers(rows, channels, result.spared[rows, channels].half(), len(weight))
         return Layer(Weight((spans.coded(result.codes.codes),), outliers=outliers), self.input)
 
 
 class _Spans:
-    """Finds each span's outliers and parameters in turn, and remembers the codes of the parameters."""
+    """Finds each span's parameters in turn, and remembers the codes of the parameters."""
 
     def __init__(self, grid: Grid, diagonal: Tensor, limit: float) -> None:
         self._grid, self._diagonal, self._limit = grid, diagonal, limit
-        self._outliers = torch.zeros(0)
         self._scales: list[Codes] = []
         self._zeros: list[Codes] = []
 
     def fit(self, span: Tensor, first: int) -> Params:
         weigh = self._diagonal[first : first + span.shape[1]].square().reciprocal()
-        self._outliers = outliers(span, weigh, self._grid, self._limit)
+        out = outliers(span, weigh, self._grid, self._limit)
         # Zero is within every range, so it takes no part in finding one.
-        scales, zeros = fit_floats(torch.where(self._outliers, 0, span), self._grid)
+        scales, zeros = fit_floats(torch.where(out, 0, span), self._grid)
         self._scales.append(second_level(scales))
         self._zeros.append(second_level(zeros))
         return Params(self._scales[-1].weights()[0], self._zeros[-1].weights()[0])
-
-    def spare(self, _span: Tensor, _params: Params, _first: int) -> Tensor:
-        return self._outliers
 
     def coded(self, found: Tensor) -> Codes:
         scales, zeros = stacked(self._scales), stacked(self._zeros)

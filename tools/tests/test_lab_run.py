@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""A run of the laboratory: a file for each cell, nothing made twice, and what comes of mistakes."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from whisper158.errors import UserError
+from whisper158.evaluate.accuracy import sets
+from whisper158.evaluate.accuracy.sets import Set, Utterance
+from whisper158.model.golden import golden
+from whisper158.paths import ROOT
+
+for name in ("torch", "whisper", "tiktoken", "matplotlib", "jiwer", "whisper_normalizer"):
+    pytest.importorskip(name, reason="needs PyTorch and OpenAI's Whisper: ./inv install oracle, train, evaluate")
+
+from whisper158.lab import calibration, cell, config, report, run  # noqa: E402
+from whisper158.lab.calibration import Source  # noqa: E402
+from whisper158.lab.config import Job  # noqa: E402
+
+PLAN: dict[str, Any] = {
+    "models": ["golden"],
+    "methods": ["rtn", "gptq"],
+    "weights": ["w4g32", "wtg32"],
+    "activations": [16],
+    "head": "w8",
+    "calibration": {"source": "spoken", "clips": 2},
+    "evaluation": {"sets": ["heard"], "context": "full"},
+}
+
+
+def made(name: str, n: int = 3) -> Set:
+    random = np.random.default_rng(158)
+    clips = []
+    for i in range(n):
+        samples = random.normal(size=8000).astype(np.float32) * 0.1
+        clips.append(Utterance(f"{name}-{i}", f"hello world {'and the ' * i}", 0.5, partial(np.copy, samples)))
+    return sets.of(name, clips)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model and recordings that take no time"""
+    monkeypatch.setattr(run, "load", lambda _: golden())
+    monkeypatch.setattr(cell, "load", lambda _: golden())
+    monkeypatch.setattr(sets, "find", lambda word, most=0: made(word))
+    run.loaded.cache_clear()
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Callable[..., Path]:
+    def write(**changes: Any) -> Path:
+        path = tmp_path / "lab.yml"
+        path.write_text(yaml.safe_dump({**PLAN, "out": str(tmp_path / "out"), **changes}))
+        return path
+
+    return write
+
+
+def test_every_cell_has_a_file_and_is_made_once(
+    plan: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = plan()
+    files = run.run(path)
+    assert len(files) == len(set(files)) == 1 + 2 * 2
+    assert all(file.is_file() for file in files)
+    assert sorted(files[0].parent.iterdir()) == sorted(files)
+    before = {file: file.read_bytes() for file in files}
+    # One is lost, one damaged: those are made again, and come out the same but for the time that they took.
+    files[1].unlink()
+    files[2].write_text("{")
+    made: list[Job] = []
+    real = run.make
+
+    def noted(job: Job, settings: config.Config) -> None:
+        made.append(job)
+        real(job, settings)
+
+    monkeypatch.setattr(run, "make", noted)
+    assert run.run(path) == files
+    assert [str(job) for job in made] == ["golden rtn w4g32 a16", "golden rtn wtg32 a16"]
+    for file, content in before.items():
+        old, new = json.loads(content), json.loads(file.read_text())
+        assert old["said"] == new["said"] and old["cost"] == new["cost"]
+    assert "5 cells, of which 3 are there" in capfd.readouterr().err
+
+
+def test_what_decides_a_cell_is_in_its_name(plan: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def digests(**changes: Any) -> list[str]:
+        settings = config.read(plan(**changes))
+        heard = run.prepare(settings)
+        return [run.digest(run.key(job, settings, heard)) for job in config.jobs(settings)]
+
+    base = digests()
+    assert digests() == base
+    others = [
+        digests(head="float"),
+        digests(calibration={"source": "spoken", "clips": 1}),
+        digests(calibration={"source": "spoken", "clips": 2, "seed": 1}),
+        digests(evaluation={"sets": ["other"]}),
+        digests(evaluation={"sets": ["heard"], "context": "fit"}),
+    ]
+    assert all(other[1] not in base for other in others)
+    # Of the float model, only what is heard.
+    assert others[0][0] == base[0] and others[1][0] == base[0] and others[3][0] != base[0]
+    monkeypatch.setattr(run, "program", lambda: "other code")
+    assert not set(digests()) & set(base)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "lab").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_configurations_of_the_project_can_be_read(path: Path) -> None:
+    assert config.jobs(config.read(path))
+
+
+def test_kinds_that_a_method_has_no_codes_for_are_left_out(plan: Callable[..., Path]) -> None:
+    found = config.jobs(config.read(plan(methods=["awq", "ptqtp", "spqr"], weights=["w4", "w4a", "wt"])))
+    assert [str(job) for job in found] == [
+        "golden float",
+        "golden awq w4 a16",
+        "golden awq w4a a16",
+        "golden ptqtp wt a16",
+        "golden spqr w4a a16",
+    ]
+
+
+def test_a_cell_says_what_was_made(plan: Callable[..., Path]) -> None:
+    plain, rounded = (
+        json.loads(file.read_text()) for file in run.run(plan(methods=["rtn"], weights=["w4g32"], activations=[8]))
+    )
+    assert plain["bits_per_weight"] is None and not plain["exports"]
+    assert rounded["bits_per_weight"] == 5.0 and rounded["exports"]
+    assert rounded["cost"]["model_bytes"] < plain["cost"]["model_bytes"]
+    assert rounded["cost"]["work"]["bit_operations"] < plain["cost"]["work"]["bit_operations"]
+    assert [said["id"] for said in rounded["said"]["heard"]] == ["heard-0", "heard-1", "heard-2"]
+
+
+def test_a_report_has_all_cells_and_says_what_is_missing(plan: Callable[..., Path]) -> None:
+    path = plan()
+    with pytest.raises(UserError, match=r"no cell of .* is there"):
+        report.report(path)
+    files = run.run(path)
+    files[3].unlink()
+    markdown, page = (file.read_text() for file in report.report(path))
+    assert markdown.count("\n| golden |") == 4
+    assert "1 cells of the grid are not there yet" in markdown
+    assert "<svg" in page and page.count("<tr>") == 5 and "http" not in page.split("</svg>")[1]
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points = [(1.0, 5.0), (2.0, 3.0), (3.0, 3.0), (4.0, 1.0), (2.5, 4.0), (1.0, 6.0)]
+    assert sorted(report.front(points)) == [(1.0, 5.0), (2.0, 3.0), (4.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["magic"]}, "methods: 'magic' is none of rtn, smoothquant, awq"),
+        ({"methods": []}, "methods: there is none"),
+        ({"weights": ["w5"]}, "'w5' is no grid"),
+        ({"head": "w5"}, "'w5' is no grid"),
+        ({"activations": [4]}, "activations: 4 is none of 8, 16"),
+        ({"calibration": {"source": "spoken", "clips": 0}}, "calibration.clips: is 0"),
+        ({"calibration": {"source": "spoken", "clips": 9}}, "calibration.clips: there are 3 clips with words"),
+        ({"calibration": {"source": "heard", "clips": 2}}, "calibration: clip 'heard-.' is one of heard too"),
+        ({"evaluation": {"sets": []}}, "evaluation.sets: there is none"),
+        ({"evaluation": {"sets": ["a"], "context": "long"}}, "long is not a context"),
+        ({"evaluation": {"sets": ["a", "a"]}}, "two sets have the same name"),
+        ({"colour": "red"}, "there is no field 'colour'"),
+    ],
+)
+def test_mistakes_are_named(changes: dict[str, Any], message: str, plan: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match=message):
+        run.run(plan(**changes))
+
+
+@pytest.mark.parametrize("processes", ["0", "-1", "two", "1000"])
+def test_a_number_of_processes_is_checked(processes: str, plan: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match=f"--processes {processes} is not a whole number from 1"):
+        run.run(plan(), processes)
+
+
+def test_calibration_is_chosen_by_ids_and_seed_alone() -> None:
+    first, again, other = (calibration.choose(Source("spoken", 2, seed)).ids for seed in (1, 1, 3))
+    assert first == again
+    assert len({tuple(first), tuple(other), tuple(calibration.choose(Source("spoken", 2, 158)).ids)}) > 1
+    assert calibration.choose(Source("spoken", 1, 1)).ids == first[:1]
+
+
+def test_rules_are_those_of_a_blob(tmp_path: Path) -> None:
+    from whisper158.evaluate.accuracy.greedy import Rules
+    from whisper158.model import blob
+    from whisper158.model.pack import FORMATS, pack
+
+    pack(golden(), FORMATS["f16"], tmp_path / "golden.w158")
+    assert calibration.rules(golden()) == Rules.of(blob.read(tmp_path / "golden.w158"))

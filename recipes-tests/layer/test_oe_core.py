@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The layer in the real OpenEmbedded-Core: parsed, planned, packaged and judged by its own tools, without a network.
 
-It needs a checkout of poky, which $WHISPER158_OE_CORE names, and the better part of an hour.
+It needs a checkout of poky, which $WHISPER158_OE_CORE names, and the better part of an hour. With
+$WHISPER158_META_SYNAPTICS, a checkout of the vendor's layer, our image is read with the vendor's own recipes too.
 """
 
 import os
@@ -84,6 +85,40 @@ def test_the_board_s_image_is_planned_with_a_stand_in_for_its_vendor(plain: Buil
     """The vendor's recipe is made up: what is tested is that ours finds and extends it."""
     print(plain.run("bitbake", "-g", "astra-whisper158"))
     assert {"curl", "whisper158", "whisper158-conf", "whisper158-model"} <= planned(plain)
+
+
+def test_the_vendor_s_own_image_and_machine_take_ours(oe_core: Path, work: Path) -> None:
+    """Of the vendor's layer, only images and machines are looked at: a release for another series would not parse."""
+    named = os.environ.get("WHISPER158_META_SYNAPTICS")
+    if not named:
+        pytest.skip("NOT TRIED WITH THE VENDOR'S LAYER: WHISPER158_META_SYNAPTICS names no checkout of meta-synaptics")
+    copy = work / "vendor" / "meta-synaptics"
+    shutil.copytree(named, copy, ignore=shutil.ignore_patterns(".git"))
+    core = copy / "recipes-bsp" / "images" / "astra-core.bb"
+    if not core.exists():
+        print("this release of meta-synaptics has no astra-core, so astra-media stands in")
+        core.write_text("require recipes-bsp/images/astra-media.bb\n")
+    build = BuildFolder(oe_core, work / "vendor" / "build")
+    build.configure([copy, work / "meta-whisper158"], f'MACHINE = "sl1680"\n{SETTINGS}{vendor_masks(oe_core, copy)}')
+    with (build.folder / "conf" / "bblayers.conf").open("a") as file:
+        file.write(f'LAYERSERIES_COMPAT_meta-synaptics:append = " {ours.series()[0]}"\n')
+    image = work / "meta-whisper158" / "dynamic-layers/meta-synaptics/recipes-core/images/astra-whisper158.bb"
+    said = build.run("bitbake", "-e", "-b", str(image))
+    values = dict(re.findall(r'^(IMAGE_INSTALL|IMAGE_FSTYPES|TUNE_CCARGS|PN)="(.*)"$', said, re.MULTILINE))
+    print(values)
+    assert values["PN"] == "astra-whisper158" and values["IMAGE_INSTALL"].split()[-1] == "packagegroup-whisper158"
+    assert "linux-firmware-syna" in values["IMAGE_INSTALL"].split() and "synaimg" in values["IMAGE_FSTYPES"].split()
+    assert "-mcpu=cortex-a73" in values["TUNE_CCARGS"]
+
+
+def vendor_masks(oe_core: Path, vendor: Path) -> str:
+    masked = (f"{oe_core}/meta/recipes-", f"{oe_core}/meta-poky/recipes-", f"{vendor}/dynamic-layers/")
+    return (
+        f'BBMASK += "{" ".join(masked)} {vendor}/recipes-(?!bsp/images)"\n'
+        'BB_DANGLINGAPPENDS_WARNONLY = "1"\nLICENSE_FLAGS_ACCEPTED = "commercial Synaptics-EULA"\n'
+        # As the SDK's own configuration has it.
+        'INITRAMFS_IMAGE_BUNDLE = "1"\nINITRAMFS_IMAGE = "core-image-initramfs-boot"\n'
+    )
 
 
 def test_packages_are_built_and_pass_qa(oe_core: Path, work: Path) -> None:

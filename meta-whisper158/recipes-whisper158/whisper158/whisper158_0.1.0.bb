@@ -31,7 +31,7 @@ PACKAGECONFIG ??= "cli daemon"
 PACKAGECONFIG:class-native ??= ""
 PACKAGECONFIG[cli] = "-Dcli=enabled,-Dcli=disabled,json-c libsamplerate0 libsndfile1"
 PACKAGECONFIG[daemon] = "-Ddaemon=enabled,-Ddaemon=disabled,alsa-lib libmicrohttpd"
-# The pages need scdoc, which is in meta-oe.
+# The pages need scdoc, which neither OpenEmbedded-Core nor meta-openembedded has for scarthgap.
 PACKAGECONFIG[man] = "-Dman=enabled,-Dman=disabled,scdoc-native"
 # Announces the daemon's Wyoming port to the network, which is wise where whisper158d-wyoming.socket is open to it only.
 PACKAGECONFIG[avahi] = "-Davahiservicedir=${sysconfdir}/avahi/services"

@@ -339,6 +339,7 @@ def test_container(world: World) -> None:
     assert "no container today" in done.stderr
     words = (engine / "docker.run").read_text().splitlines()
     assert words[-2:] == ["build", "/repo/build/yocto/qemuarm64.yml"]
+    assert "KAS_BUILD_DIR=/work/build-qemuarm64-container" in words
     assert "KAS_WORK_DIR=/work" in words and f"{world.work}:/work:rw" in words
     assert f"{world.home}/cache/yocto/downloads:/downloads:rw" in words
     # The environment ends at the container's wall, so what BitBake needs of it is in the file.

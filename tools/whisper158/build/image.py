@@ -67,7 +67,7 @@ def build(asked: Request) -> None:
         return
     needs.python("image")
     machine = kas.machine(asked.machine)
-    where = kas.folders(machine.name)
+    where = kas.folders(machine.name, asked.container)
     eula = asked.eula and machine.needs_eula
     preflight.ensure(preflight.Conditions(machine, asked.options, eula, asked.container, where), asked.force)
     extra = ((kas.EULA,) if eula else ()) + asked.options

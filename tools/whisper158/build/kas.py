@@ -97,12 +97,14 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
-def folders(machine: str) -> Folders:
+def folders(machine: str, container: bool = False) -> Folders:
     """Where a build of `machine` works: the environment says it, else build/ and the cache."""
+    # BitBake refuses a folder whose path changes, as it does on the way into a container.
+    name = f"build-{machine}-container" if container else f"build-{machine}"
     work = set_or("KAS_WORK_DIR", BUILD / "yocto")
     return Folders(
         work=work,
-        build=set_or("KAS_BUILD_DIR", work / f"build-{machine}"),
+        build=set_or("KAS_BUILD_DIR", work / name),
         downloads=set_or("DL_DIR", cache_dir() / "yocto" / "downloads"),
         sstate=set_or("SSTATE_DIR", cache_dir() / "yocto" / "sstate"),
     )

@@ -94,9 +94,9 @@ def speak(board: Emulator, guest: list[str], sound: Floats) -> None:
     """Says `sound` when the daemon listens, and tells what it hears from then on."""
     try:
         await_listener(lambda: board.microphone.position(board.pid), lambda: board.is_on)
-        with subprocess.Popen(
-            [*guest, "whisper158", "listen"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-        ) as listener:
+        command = [*guest, "whisper158", "listen"]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as listener:
             time.sleep(LISTENS)
             pause = np.zeros(round(PAUSE * SAMPLE_RATE), np.float32)
             # The terminal is the guest's, whose lines end otherwise.

@@ -17,6 +17,7 @@ EVENTS = "/run/whisper158-events"
 LOGIN = 300.0
 READY = 1200.0
 WORDS = 600.0
+ANSWER = 300.0  # a shell's, while the daemon computes
 POLL = 0.5
 
 
@@ -25,7 +26,7 @@ def make_ready(console: Console) -> None:
     console.login(LOGIN)
     console.check("systemctl start whisper158d.service", READY)
     # It follows what is heard from here on.
-    console.check(f"(whisper158 listen --json >{EVENTS} 2>&1 &)")
+    console.check(f"(whisper158 listen --json >{EVENTS} 2>&1 &)", ANSWER)
     await_event(console, "listening", 0, READY)
 
 
@@ -44,7 +45,7 @@ def await_event(console: Console, name: str, before: int, timeout: float) -> dic
     end = time.monotonic() + timeout
     while len(found := list(events(console, name))) <= before:
         if time.monotonic() > end:
-            said = console.run(f"tail -n 5 {EVENTS}; journalctl -o cat --no-pager -n 10 -u whisper158d").output
+            said = console.run(f"tail -n 5 {EVENTS}; journalctl -o cat --no-pager -n 10 -u whisper158d", ANSWER).output
             raise ConsoleError(f"whisper158d said no {name!r} within {timeout:g} s", said)
         time.sleep(POLL)
     return found[before]
@@ -52,5 +53,5 @@ def await_event(console: Console, name: str, before: int, timeout: float) -> dic
 
 def events(console: Console, name: str) -> Iterator[dict[str, Any]]:
     """What the daemon has said under that name since it was made ready."""
-    said = console.run(f"""grep '"event":"{name}"' {EVENTS}""").output
+    said = console.run(f"""grep '"event":"{name}"' {EVENTS}""", ANSWER).output
     return (json.loads(line) for line in said.splitlines() if line.startswith("{"))

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -49,6 +50,45 @@ def test_without_apt_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="this is not a Debian system"):
         apt.unpack(("example",), tmp_path / "tree")
+
+
+def repository(folder: Path, packages: dict[str, str]) -> Path:
+    """A repository in a folder, of packages by name and of what each depends on; returns its file for apt."""
+    index = ""
+    for name, needed in packages.items():
+        tree = folder / name
+        (tree / "DEBIAN").mkdir(parents=True)
+        control = f"Package: {name}\nVersion: 1:2\nArchitecture: arm64\nMaintainer: nobody <nobody@example.org>\n"
+        control += f"Depends: {needed}\n" if needed else ""
+        (tree / "DEBIAN" / "control").write_text(f"{control}Description: none\n")
+        (tree / "etc").mkdir()
+        (tree / "etc" / name).write_text(name)
+        deb = folder / f"{name}.deb"
+        run(["dpkg-deb", "--build", "--root-owner-group", tree, deb])
+        digest = hashlib.sha256(deb.read_bytes()).hexdigest()
+        index += f"{control}Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\nDescription: none\n\n"
+    (folder / "Packages").write_text(index)
+    sources = folder / "own.list"
+    sources.write_text(f"deb [trusted=yes] copy:{folder} ./\n")
+    return sources
+
+
+@needs_dpkg
+def test_packages_come_from_the_sources_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    packages = {"whisper158-a": "whisper158-b, whisper158-c (>= 1)", "whisper158-b": "whisper158-c", "whisper158-c": ""}
+    sources = repository(tmp_path / "there", packages)
+    fetcher = apt.Apt(tmp_path / "work", "arm64", sources)
+    assert fetcher.dependencies("whisper158-a") == ["whisper158-b", "whisper158-c"]
+    (alone,) = fetcher.download("whisper158-a")
+    assert alone.name == "whisper158-a_1%3a2_arm64.deb"
+    others = fetcher.download_with_dependencies("whisper158-b")
+    assert [path.name.partition("_")[0] for path in others] == ["whisper158-b", "whisper158-c"]
+    (tmp_path / "tree").mkdir()
+    apt.extract(alone, tmp_path / "tree")
+    assert (tmp_path / "tree" / "etc" / "whisper158-a").read_text() == "whisper158-a"
+    with pytest.raises(UserError, match="base-files"):
+        fetcher.download("base-files")
 
 
 @pytest.mark.network

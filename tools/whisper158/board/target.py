@@ -20,7 +20,7 @@ from whisper158.board.console import Console
 from whisper158.board.machine import Capability, Machine
 from whisper158.board.report import Exchange
 from whisper158.board.ssh import Ssh
-from whisper158.build import runtime
+from whisper158.build import layer
 from whisper158.errors import UserError, die
 from whisper158.evaluate.sounds import Clip
 from whisper158.model import models
@@ -59,7 +59,7 @@ class Facts:
     def of_checkout(cls, model: str) -> "Facts":
         """For images that say nothing of themselves: they were built from this checkout."""
         with models.ensure(model or models.DEFAULT).open("rb") as file:
-            return cls(runtime.version(), hashlib.file_digest(file, "sha256").hexdigest())
+            return cls(layer.version(), hashlib.file_digest(file, "sha256").hexdigest())
 
 
 class Bench(Protocol):

@@ -8,7 +8,6 @@ Each lives in its own folder under build/ and is brought up to date by whoever n
 import fcntl
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -98,12 +97,6 @@ def install(variant: Variant, root: Path) -> Path:
         options = ["--no-rebuild", "--strip", "--quiet"]
         run([tool("meson"), "install", "-C", folder, *options, "--destdir", root], env=environment(variant))
     return root
-
-
-def version() -> str:
-    """As runtime/meson.build has it."""
-    found = re.search(r"version: '([^']+)'", (RUNTIME / "meson.build").read_text())
-    return found[1] if found else die(f"{RUNTIME}/meson.build names no version")
 
 
 def program() -> Path:

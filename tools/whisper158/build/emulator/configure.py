@@ -8,6 +8,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from whisper158.build import layer
 from whisper158.build.emulator import keys
 from whisper158.run import run
 
@@ -94,7 +95,7 @@ def configure(tree: Path, key_folder: Path, options: tuple[str, ...]) -> None:
     files(tree)
     ssh(tree, key_folder)
     services(tree)
-    with (tree / "etc" / "default" / "whisper158").open("a") as file:
+    with (tree / layer.INSTALLED_CONFIGURATION.relative_to("/")).open("a") as file:
         file.write(f'WHISPER158D_OPTIONS="{" ".join([f"--device={CARD}", *options])}"\n')
 
 

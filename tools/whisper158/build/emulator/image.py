@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from whisper158 import needs
-from whisper158.build import runtime
+from whisper158.build import layer, runtime
 from whisper158.build.emulator import configure, initrd, keys, modules
 from whisper158.build.emulator.base import Base, base
 from whisper158.build.emulator.packages import MODULES
@@ -23,8 +23,6 @@ from whisper158.model import models
 from whisper158.model.blob import read
 from whisper158.run import run
 
-# Where the runtime looks for models (runtime/cli/meson.build: default_model).
-MODELS = Path("usr") / "share" / "whisper158"
 # What is free for whoever uses the machine. The file is sparse: it takes no more than what was written.
 ROOM = 256 << 20
 # Frames of 20 ms, for models that were not validated for short windows: whoever speaks to an emulator is brief.
@@ -100,7 +98,7 @@ def facts_of(blob: Path, debian: Base) -> dict[str, Any]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "model": {"name": blob.stem, "sha256": digest, "bytes": blob.stat().st_size},
-        "version": runtime.version(),
+        "version": layer.version(),
         "kernel": modules.kernel_version(debian.kernel),
         "packages": debian.versions,
     }
@@ -142,7 +140,7 @@ def filler(blob: Path, debian: Base, installed: Path, facts: dict[str, Any]) -> 
 
 
 def install_model(blob: Path, tree: Path) -> None:
-    target = tree / MODELS
+    target = tree / layer.INSTALLED_MODELS.relative_to("/")
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(blob, target / blob.name)
     (target / "default.w158").symlink_to(blob.name)

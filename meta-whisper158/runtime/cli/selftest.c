@@ -87,7 +87,7 @@ void verdict(Verdict *out, Result result, const char *format, ...) {
 void check_model(Verdict *out, whisper158_model **model, const char *path) {
     whisper158_model_info info;
     whisper158_error error;
-    const char *name = "";
+    const char *name;
     int length;
 
     if (find_model(model, path, &error) < 0) {
@@ -96,8 +96,12 @@ void check_model(Verdict *out, whisper158_model **model, const char *path) {
     }
     whisper158_model_get_info(*model, &info);
     length = whisper158_model_get_provenance(*model, "name", &name);
+    if (length < 0) {
+        name = "no name";
+        length = (int)strlen(name);
+    }
     verdict(out, PASSED, "%.*s, %" PRIu32 " sections, %" PRIu64 " bytes, all checksums are right",
-            length < 0 || length > 64 ? 0 : length, name, info.n_sections, info.file_size);
+            length > 64 ? 64 : length, name, info.n_sections, info.file_size);
 }
 
 /* The part of all frames of `count` samples (NULL: silence) in which the detector hears speech. */

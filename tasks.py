@@ -572,6 +572,20 @@ def lab_report(context: Context, config: str = "") -> None:
     laboratory.report(Path(config or die("lab.report needs a file", "./inv lab.report configs/lab/tiny.en.yml")))
 
 
+@verb(
+    name="pack",
+    positional=["config"],
+    help={
+        "config": "The file that lab.run was given: lab.pack FILE",
+        "cell": "Which of its cells, as lab.run says it, such as 'gptq w4g64 a16'",
+        "out": "The model file (default: the cell's name and .w158, here)",
+    },
+)
+def lab_pack(context: Context, config: str = "", cell: str = "", out: str = "") -> None:
+    """Pack what a method makes of a model, for the runtime."""
+    laboratory.pack(Path(config or die("lab.pack needs a file", "./inv lab.pack configs/lab/tiny.en.yml")), cell, out)
+
+
 namespace = Collection(
     demo,
     transcribe,
@@ -587,7 +601,7 @@ namespace = Collection(
     flash=Collection(flash_board, flash_udev),
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
     daemon=Collection(daemon_soak),
-    lab=Collection(lab_run, lab_report),
+    lab=Collection(lab_run, lab_report, lab_pack),
     model=Collection(
         model_list,
         model_pack,

@@ -15,13 +15,16 @@ import yaml
 from whisper158.errors import UserError
 from whisper158.evaluate.accuracy import sets
 from whisper158.evaluate.accuracy.sets import Set, Utterance
+from whisper158.model import blob, silero
 from whisper158.model.golden import golden
+from whisper158.model.pack import FORMATS, pack
 from whisper158.paths import ROOT
 
 for name in ("torch", "whisper", "tiktoken", "matplotlib", "jiwer", "whisper_normalizer"):
     pytest.importorskip(name, reason="needs PyTorch and OpenAI's Whisper: ./inv install oracle, train, evaluate")
 
-from whisper158.lab import calibration, cell, config, report, run  # noqa: E402
+from whisper158.evaluate.accuracy.greedy import Rules  # noqa: E402
+from whisper158.lab import calibration, cell, config, packing, report, run  # noqa: E402
 from whisper158.lab.calibration import Source  # noqa: E402
 from whisper158.lab.config import Job  # noqa: E402
 
@@ -194,9 +197,24 @@ def test_calibration_is_chosen_by_ids_and_seed_alone() -> None:
 
 
 def test_rules_are_those_of_a_blob(tmp_path: Path) -> None:
-    from whisper158.evaluate.accuracy.greedy import Rules
-    from whisper158.model import blob
-    from whisper158.model.pack import FORMATS, pack
-
     pack(golden(), FORMATS["f16"], tmp_path / "golden.w158")
     assert calibration.rules(golden()) == Rules.of(blob.read(tmp_path / "golden.w158"))
+
+
+def test_a_cell_is_packed_by_its_name(
+    plan: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silero, "load", lambda: None)
+    path = plan()
+    packed = packing.pack(path, "gptq w4g32 a16", str(tmp_path / "made.w158"))
+    said = blob.read(packed).text("provenance")
+    assert "name=golden-gptq-w4g32-a16\n" in said
+    assert "calibration=2 clips of spoken, seed 158\n" in said
+    again = packing.pack(path, "golden gptq w4g32 a16", str(tmp_path / "again.w158"))
+    assert again.read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("cell", ["", "gptq", "golden float", "awq w4g32 a16"])
+def test_a_cell_that_is_not_there_is_refused(cell: str, plan: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match=f"--cell '{cell}' is not one quantised cell"):
+        packing.pack(plan(), cell, "x.w158")

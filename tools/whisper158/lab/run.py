@@ -101,8 +101,9 @@ def loaded(model: str) -> Checkpoint:
     return load(model)
 
 
+@cache
 def program() -> str:
-    """Stands for the code that quantises and listens."""
+    """Stands for the code that quantises and listens, as it was when we began."""
     state = hashlib.sha256(pytorch_source())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         state.update(source.read_bytes())

@@ -20,3 +20,9 @@ def report(config: Path) -> None:
     for group in GROUPS:
         needs.python(group)
     importlib.import_module("whisper158.lab.report").report(config)
+
+
+def pack(config: Path, cell: str, out: str) -> None:
+    for group in GROUPS:
+        needs.python(group)
+    importlib.import_module("whisper158.lab.packing").pack(config, cell, out)

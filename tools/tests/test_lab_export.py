@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""A blob of a quantised model holds its codes, and computes what the laboratory did."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from whisper158.errors import UserError
+from whisper158.model import blob
+from whisper158.model.golden import golden
+from whisper158.model.ternary import unpack
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
+pytest.importorskip("whisper", reason="needs OpenAI's Whisper: ./inv install oracle")
+
+from whisper158.evaluate.simulate import encode, simulation  # noqa: E402
+from whisper158.lab import method as methods  # noqa: E402
+from whisper158.lab.export import export  # noqa: E402
+from whisper158.lab.families import whisper as family  # noqa: E402
+from whisper158.lab.grid import parse  # noqa: E402
+from whisper158.lab.method import Method, Outcome, Scheme  # noqa: E402
+from whisper158.lab.methods.awq import Awq  # noqa: E402
+from whisper158.lab.methods.gptq import Gptq  # noqa: E402
+from whisper158.lab.methods.ptqtp import Ptqtp  # noqa: E402
+from whisper158.lab.methods.quarot import QuaRot  # noqa: E402
+from whisper158.lab.methods.quik import Quik  # noqa: E402
+from whisper158.lab.methods.rtn import Rtn  # noqa: E402
+
+TOKENS = [1, 5, 7, 2, 9]
+
+
+def made(kind: type[Method], word: str, head: str = "w8") -> tuple[family.WhisperModel, Outcome, Any, Scheme]:
+    model = family.model(golden())
+    random = torch.Generator().manual_seed(158)
+    flows = [family.flow(model, torch.randn(80, 80, generator=random), TOKENS) for _ in range(2)]
+    scheme = Scheme(parse(word))
+    outcome = methods.apply(kind(scheme), model, flows)
+    return model, outcome, family.quantise_head(model, parse(head)) if head else None, scheme
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "head"),
+    [(Rtn, "w8", "w8"), (Awq, "w4g32", "w4g32"), (Gptq, "w4", ""), (Gptq, "w3g32", "w8"), (Gptq, "wtg32", "w8")],
+)
+def test_a_blob_computes_what_the_laboratory_did(kind: type[Method], word: str, head: str, tmp_path: Path) -> None:
+    model, outcome, weight, scheme = made(kind, word, head)
+    path = tmp_path / "made.w158"
+    export(model, golden(), outcome, weight, scheme, path, {"lab": f"{kind.name} {word}"})
+    read = blob.read(path)
+    for name, layer in outcome.layers.items():
+        section, array = read.sections[name], read.array(name)
+        codes = np.asarray(array) if section.dtype == blob.Dtype.I8 else unpack(array, section)
+        assert np.array_equal(codes, layer.weight.planes[0].codes.numpy())
+        assert np.array_equal(read.array(f"{name}.scale"), layer.weight.planes[0].scales.numpy())
+    assert f"lab={kind.name} {word}" in read.text("provenance")
+
+    mel = torch.randn(80, 80, generator=torch.Generator().manual_seed(1))
+    ours = family.logits(model, family.flow(model, mel, TOKENS))
+    simulated = simulation(read)
+    with torch.no_grad():
+        theirs = simulated.decoder(torch.tensor([TOKENS]), torch.from_numpy(encode(simulated, mel.numpy()))[None])[0]
+    # The blob rounds convolutions and positions to 16 bits, and the simulation what enters the head to 14.
+    assert float((ours - theirs).norm() / ours.norm()) < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "head", "message"),
+    [
+        (Rtn, "w4g32a", "w8", "a blob has one symmetric matrix of codes"),
+        (Ptqtp, "wtg32", "w8", "a blob has one symmetric matrix of codes"),
+        (Quik, "w4", "w8", "a blob has one symmetric matrix of codes"),
+        (QuaRot, "w8", "w8", "a blob cannot say: residual stream of 64 channels, turned"),
+        (Rtn, "w8", "wt", "the runtime has no ternary token embedding"),
+    ],
+)
+def test_what_the_runtime_could_not_compute_is_refused(
+    kind: type[Method], word: str, head: str, message: str, tmp_path: Path
+) -> None:
+    model, outcome, weight, scheme = made(kind, word, head)
+    with pytest.raises(UserError, match=message):
+        export(model, golden(), outcome, weight, scheme, tmp_path / "made.w158")
+    assert not list(tmp_path.iterdir())

@@ -325,9 +325,25 @@ def flash_board(
     dry_run: bool = False,
 ) -> None:
     """Check an image, write it onto the board, and have the board say what it then runs."""
-    words = {"serial": serial, "tool": tool, "boot_images": boot_images, "port": port, "disk": disk, "out": out}
-    switches = {"full": full, "yes": yes, "dry_run": dry_run}
-    flashing.start(flashing.job(method, image, wait, password, tftp_root, server=server, **words, **switches))
+    flashing.start(
+        flashing.job(
+            image=image,
+            method=method,
+            serial=serial,
+            password=password,
+            tool=tool,
+            boot_images=boot_images,
+            port=port,
+            wait=wait,
+            disk=disk,
+            out=out,
+            server=server,
+            tftp_root=tftp_root,
+            full=full,
+            yes=yes,
+            dry_run=dry_run,
+        )
+    )
 
 
 @verb(name="udev", help={"dry-run": "Show what would be written"})

@@ -22,8 +22,12 @@ def inv(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
 
 
+WORDS = ["image", "serial", "password", "tool", "boot_images", "port", "wait", "disk", "out", "server", "tftp_root"]
+
+
 def flags(**given: Any) -> Job:
-    return job(**{"method": "usb", "image": "", "wait": "", "password": "", "tftp_root": "", **given})
+    words = dict.fromkeys(WORDS, "")
+    return job(**{"method": "usb", **words, "full": False, "yes": False, "dry_run": False, **given})
 
 
 def test_a_dry_run_from_the_command_line(tmp_path: Path) -> None:

@@ -174,8 +174,12 @@ def test_a_second_attempt_of_the_person(bench: Bench, capsys: pytest.CaptureFixt
     assert "Once more: hold USB_BOOT" in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_the_tool_too(bench: Bench) -> None:
-    bench.story("no-device")
+@pytest.mark.parametrize(
+    ("story", "message"),
+    [("no-device", "before a board was found; nothing was written"), ("stuck", "has got a part of the image only")],
+)
+def test_an_interrupt_ends_the_tool_too(bench: Bench, story: str, message: str) -> None:
+    bench.story(story)
     words = [
         sys.executable,
         "-m",
@@ -191,10 +195,12 @@ def test_an_interrupt_ends_the_tool_too(bench: Bench) -> None:
         while not (bench.folder / "arguments.json").exists():
             assert process.poll() is None
             time.sleep(0.1)
-        time.sleep(0.5)
+        time.sleep(1.5)
         process.send_signal(signal.SIGINT)
-        process.wait(30)
-    assert process.returncode != 0
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert "inv: interrupted" in said and message in said
+    assert "Traceback" not in said
     assert not processes(bench.tool)
 
 

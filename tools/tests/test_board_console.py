@@ -16,19 +16,20 @@ from hypothesis import strategies as st
 
 from tests.fake_board import spawn
 from whisper158.board import console as consoles
+from whisper158.board import frame
 from whisper158.board.console import (
     Closed,
     CommandFailed,
     Console,
     ConsoleError,
-    Facing,
     KernelCrash,
     LoginRefused,
     Restarted,
     Timeout,
-    encode,
 )
+from whisper158.board.frame import encode
 from whisper158.board.serial import open_console
+from whisper158.board.signs import Facing
 from whisper158.board.terminal import Plain
 from whisper158.errors import UserError
 
@@ -174,7 +175,7 @@ def test_lost_characters_are_noticed_and_sent_again(board: Callable[..., Console
 def test_a_line_that_always_loses_is_given_up(board: Callable[..., Console], monkeypatch: pytest.MonkeyPatch) -> None:
     console = board(start="shell")
     console.login()
-    monkeypatch.setattr(console, "_load", lambda encoded: console.send_line("w158="))
+    monkeypatch.setattr(frame, "load", lambda encoded: ["w158="])
     with pytest.raises(ConsoleError, match="loses characters"):
         console.run("echo hello")
 
@@ -349,6 +350,7 @@ def test_the_log_tells_when(board: Callable[..., Console], tmp_path: Path) -> No
     lines = (tmp_path / "console.log").read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [<>#] ", line) for line in lines)
     assert any(line.endswith("< logged") for line in lines)
+    assert any(line.endswith("# run: echo logged") for line in lines)
 
 
 # ---- serial ports

@@ -15,10 +15,10 @@ import pytest
 
 from whisper158 import needs
 from whisper158.board import state
-from whisper158.board.console import Facing
 from whisper158.board.emulate import Job, job
 from whisper158.board.monitor import Monitor, MonitorError
 from whisper158.board.qemu import PORTS, Emulator, EmulatorError, Hardware, forwarded
+from whisper158.board.signs import Facing
 from whisper158.errors import UserError
 
 FAKE = Path(__file__).with_name("fake_qemu.py")

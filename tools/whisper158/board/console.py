@@ -12,16 +12,16 @@ echoed, kernel messages in the middle of anything, characters lost on the line, 
 """
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import pexpect
 
+from whisper158.board import frame
+from whisper158.board.signs import BOOTING, CRASH, PANIC, PROMPTS, UBOOT_ERRORS, Facing
 from whisper158.board.terminal import Log, Plain
 from whisper158.errors import UserError
 
@@ -59,15 +59,6 @@ class CommandFailed(ConsoleError):
     """A command ended with a status other than zero."""
 
 
-class Facing(Enum):
-    """What the console shows and waits at."""
-
-    UBOOT = "U-Boot"
-    LOGIN = "a login"
-    PASSWORD = "a password's prompt"
-    SHELL = "a shell"
-
-
 class Result(NamedTuple):
     status: int
     output: str
@@ -75,46 +66,24 @@ class Result(NamedTuple):
 
 LAST_LINES = 15
 
-# What may stand before a kernel's message: the level and the time.
-STAMP = r"^(?:<\d+>)?(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?"
-PANIC = re.compile(STAMP + r"Kernel panic - not syncing", re.MULTILINE)
-CRASH = re.compile(
-    STAMP + r"(?:Kernel panic - not syncing|Internal error: .*\[#\d+\]|Unable to handle kernel \w+|"
-    r"kernel BUG at \S+:\d+!|(?:watchdog: )?BUG: (?:unable|scheduling|sleeping|spinlock|KASAN|workqueue|soft lockup)|"
-    r"rcu: INFO: rcu_\w+ (?:self-)?detected stall)"
-    r'|^"[\w ]+" handler, esr|^### ERROR ### Please RESET the board',
-    re.MULTILINE,
-)
 # A crash goes on for some lines, which tell where it was.
 TRACE_QUIET = 1.0
 TRACE_LONGEST = 10.0
 # The longest line of which a beginning may have arrived and be searched again.
 LONGEST_LINE = 4096
 
-PROMPTS = {
-    Facing.UBOOT: re.compile(r"(?:^|\n)=> \Z"),
-    Facing.LOGIN: re.compile(r"\blogin: *\Z"),
-    Facing.PASSWORD: re.compile(r"[Pp]assword: *\Z"),
-    Facing.SHELL: re.compile(r"[#$] \Z"),
-}
-BOOTING = re.compile(r"^U-Boot (?:SPL )?20\d\d\.\d\d|Booting Linux on physical CPU", re.MULTILINE)
-
 # After so long without a character something is asked for: the prompt may have been shown before we looked.
 QUIET = 2.0
 # How long a login may take to ask for the password, or to check it, on an emulated board.
 LOGIN_TAKES = 30.0
-# Part of a line that a serial port's receiver is trusted to hold while its reader is busy.
-PIECE = 100
 # What tells that a sentinel was broken apart by a kernel's message, and may be asked for again.
 ASK_AGAIN = 5.0
 # U-Boot's CONFIG_SYS_CBSIZE is at least this.
 UBOOT_LINE = 255
-# What every text begins with by which we find our way.
-MARK = "w158-"
-# Tells for certain that a command of U-Boot has failed, also where its status does not.
-UBOOT_ERRORS = re.compile(r"^(?:Unknown command .*|## Error.*|\*\* .*|Usage:.*)$", re.MULTILINE)
 
 CTRL_C = "\x03"
+# U-Boot's prompt, and the keys that have stopped it there.
+STOPPED = re.compile(r"(?:^|\n)=> *\Z")
 
 
 class Console:
@@ -265,8 +234,8 @@ class Console:
     def send(self, text: str, secret: bool = False) -> None:
         """Sends `text` in pieces that are small enough for a receiver without flow control."""
         self.log.write(">", "(a password)\n" if secret else text)
-        for start in range(0, len(text), PIECE):
-            piece = text[start : start + PIECE]
+        for start in range(0, len(text), frame.PIECE):
+            piece = text[start : start + frame.PIECE]
             try:
                 self.stream.send(piece)
             except OSError as error:
@@ -277,9 +246,12 @@ class Console:
 
     # ---- where are we
 
-    def find_out(self, timeout: float = 30.0) -> Facing:
-        """Which prompt is the console at? After a silence one is asked for."""
-        probe = Probe(self)
+    def find_out(self, timeout: float = 30.0, key: str = "\n") -> Facing:
+        """Which prompt is the console at? After a silence one is asked for, by `key`.
+
+        Where it may be U-Boot, whose empty line repeats the last command, CTRL_C is better. (It ends what runs.)
+        """
+        probe = Probe(self, key)
         self._await(probe.look, timeout, "the console shows no prompt that is known", silent=probe.ask)
         assert probe.found is not None
         self.facing = probe.found
@@ -337,8 +309,8 @@ class Console:
 
     def _synchronise(self, timeout: float) -> None:
         """Waits until the shell has dealt with all that it was sent."""
-        mark = fresh_mark()
-        self.send_line(f"printf '%s\\n' {split(mark)}-sync")
+        mark = frame.fresh_mark()
+        self.send_line(f"printf '%s\\n' {frame.split(mark)}-sync")
         self.expect(f"{mark}-sync", timeout)
 
     # ---- commands of the shell
@@ -350,13 +322,15 @@ class Console:
         """
         self.login()
         self.log.note(f"run: {command}")
-        mark = fresh_mark()
+        mark = frame.fresh_mark()
         self._take()
-        encoded = encode(command)
+        encoded = frame.encode(command)
         for attempt in range(3):
-            self._load(encoded)
             begin, end = f"{mark}-{attempt}-begin", f"{mark}-{attempt}"
-            self._start(encoded, begin, end)
+            for line in frame.load(encoded):
+                self.send_line(line)
+            self.sentinel = end
+            self.send_line(frame.start(encoded, begin, end))
             result = self._finish(command, begin, end, timeout)
             if result is not None:
                 return result
@@ -370,29 +344,14 @@ class Console:
             raise CommandFailed(f"{command!r} failed on the board with status {status}", output)
         return output
 
-    def _load(self, encoded: str) -> None:
-        """Puts the command into a variable, in lines that a terminal in its line mode can take."""
-        self.send_line("w158=")
-        for start in range(0, len(encoded), PIECE):
-            self.send_line(f"w158=\"$w158\"'{encoded[start : start + PIECE]}'")
-
-    def _start(self, encoded: str, begin: str, end: str) -> None:
-        self.sentinel = end
-        # Split where they are sent, so that an echo of them is not taken for them.
-        self.send_line(
-            f"printf '%s\\n' {split(begin)}; if [ \"${{#w158}}\" = {len(encoded)} ]; "
-            'then sh -c "$(printf %b "$w158")" </dev/null 2>&1; w158=$?; else w158=lost; fi; '
-            f"{sentinel_line(end)}"
-        )
-
     def _finish(self, command: str, begin: str, end: str, timeout: float) -> Result | None:
         """Waits for the end; None if the command was not run because it arrived with characters missing."""
         sentinel = re.compile(rf"\n?{re.escape(end)}-(\d+|lost)-end\n?")
 
         def ask_again() -> None:
             # A kernel's message stands in the middle of the mark.
-            if MARK in self.text.partition(begin)[2]:
-                self.send_line(sentinel_line(end))
+            if frame.MARK in self.text.partition(begin)[2]:
+                self.send_line(frame.finish(end))
 
         try:
             match = self._await(
@@ -406,7 +365,7 @@ class Console:
         output = self._take(match)
         if match[1] == "lost":
             return None
-        return Result(int(match[1]), trim(output, begin))
+        return Result(int(match[1]), frame.trim(output, begin))
 
     def _watcher(self, ask_again: Callable[[], None]) -> Callable[[], None]:
         def watch() -> None:
@@ -440,14 +399,15 @@ class Console:
         """Stops U-Boot's countdown: to be called when the board is about to be reset. Keys are sent all the time."""
         self.forget()
         end = time.monotonic() + timeout
-        while not PROMPTS[Facing.UBOOT].search(self.text):
+        while not STOPPED.search(self.text):
             if time.monotonic() >= end:
                 raise Timeout(f"U-Boot's prompt did not appear within {timeout:g} s; the console shows:", self._take())
-            # A control character ends a countdown and, unlike a line end, never repeats the last command.
-            self.send(CTRL_C)
+            # Anything ends a countdown. This neither repeats U-Boot's last command nor ends a login.
+            self.send(" ")
             self._read(0.1)
-        self.facing = Facing.UBOOT
+        self.send(CTRL_C)
         self._drain(0.5)
+        self.facing = Facing.UBOOT
 
     def uboot(self, command: str, timeout: float = 30.0, errors: Sequence[str] = (), status: bool = True) -> str:
         """Runs a command of U-Boot and returns its output; its failure is an error.
@@ -457,11 +417,11 @@ class Console:
         """
         if len(command) > UBOOT_LINE:
             raise ConsoleError(f"U-Boot takes lines of {UBOOT_LINE} characters; this one has {len(command)}: {command}")
-        if self.facing is not Facing.UBOOT and self.find_out() is not Facing.UBOOT:
+        if self.facing is not Facing.UBOOT and self.find_out(key=CTRL_C) is not Facing.UBOOT:
             raise ConsoleError(f"the console is at {self.facing.value if self.facing else 'nothing'}, not at U-Boot")
         output = self._uboot_line(command, timeout)
         # It comes second also because U-Boot repeats its last command at an empty line, and this one does no harm.
-        code = self._uboot_line(f"echo {split('w158-status')}=$?", 10.0)
+        code = self._uboot_line(f"echo {frame.split('w158-status')}=$?", 10.0)
         ended = re.search(r"w158-status=(-?\d+)", code)
         faults = [fault for p in (UBOOT_ERRORS, *map(re.compile, errors)) if (fault := p.search(output))]
         if faults:
@@ -507,9 +467,10 @@ class Console:
 class Probe:
     """Looks for prompts, and asks in turns for one, since each kind of silence breaks at another word."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, key: str) -> None:
         self.console = console
-        self.mark = fresh_mark()
+        self.key = key
+        self.mark = frame.fresh_mark()
         self.asked = 0
         self.found: Facing | None = None
 
@@ -529,35 +490,6 @@ class Probe:
         self.asked += 1
         if self.asked % 3 == 0:
             # A shell without a prompt, such as one whose prompt a kernel's message has pushed away.
-            self.console.send_line(f"printf '%s\\n' {split(self.mark)}-here")
+            self.console.send_line(f"printf '%s\\n' {frame.split(self.mark)}-here")
         else:
-            self.console.send_line("")
-
-
-def fresh_mark() -> str:
-    """Nothing else that may appear on a console."""
-    return f"{MARK}{secrets.token_hex(4)}"
-
-
-def split(word: str) -> str:
-    """`word` as a shell puts it together: its echo does not look like it."""
-    return f"{word[:3]}''{word[3:]}"
-
-
-def sentinel_line(end: str) -> str:
-    return f"printf '\\n%s-%s-end\\n' {split(end)} \"$w158\""
-
-
-def encode(command: str) -> str:
-    """As what `printf %b` decodes: printable ASCII without quotes, so that neither a shell that reads it, nor its line
-    editor or history, nor a terminal takes any of it for something else."""
-    plain = set(range(0x20, 0x7F)) - set(b"'\\!")
-    return "".join(chr(byte) if byte in plain else f"\\0{byte:03o}" for byte in command.encode())
-
-
-def trim(output: str, begin: str) -> str:
-    """A command's output without what surrounds it: echoes and a mark before, perhaps a broken mark after."""
-    _, found, rest = output.rpartition(f"{begin}\n")
-    output = rest if found else output
-    # Of a mark that was broken apart, the beginning.
-    return re.split(rf"\n{MARK}", output)[0].rstrip("\n")
+            self.console.send(self.key)

@@ -16,6 +16,8 @@ UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|[\]P^_X][^\x07\x1b]*\x1b?|[ -
 LONGEST_ESCAPE = 1024
 LINE_END = re.compile(r"\r+\n")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# How a log shows keys that have no picture.
+CARETS = {code: f"^{chr(code + 64)}" for code in range(32) if chr(code) not in "\t\r\n"}
 
 
 class Plain:
@@ -53,7 +55,7 @@ class Log:
         for line in text.splitlines(keepends=True):
             if not self.direction:
                 self.file.write(f"{_now()} {direction} ")
-            self.file.write(line.rstrip("\r\n"))
+            self.file.write(line.rstrip("\r\n").translate(CARETS))
             self.direction = direction
             if line.endswith(("\r", "\n")):
                 self._end_line()

@@ -50,22 +50,49 @@ class Job:
     dry_run: bool = False
 
 
-def job(method: str, image: str, wait: str, password: str, tftp_root: str, **flags: str | bool) -> Job:
+def job(
+    *,
+    image: str,
+    method: str,
+    serial: str,
+    password: str,
+    tool: str,
+    boot_images: str,
+    port: str,
+    wait: str,
+    disk: str,
+    out: str,
+    server: str,
+    tftp_root: str,
+    full: bool,
+    yes: bool,
+    dry_run: bool,
+) -> Job:
     """The job that the flags describe, if they fit together."""
     if method not in METHODS:
         die(f"--method {method}: there is no such way to flash", f"there are {', '.join(METHODS)}")
-    given = {f"--{name.replace('_', '-')}" for name, value in {**flags, "tftp_root": tftp_root}.items() if value}
-    for flag in sorted(given & BELONGS.keys()):
-        if method not in BELONGS[flag]:
+    words = {"--tool": tool, "--boot-images": boot_images, "--port": port, "--disk": disk, "--out": out}
+    for flag, value in {**words, "--server": server, "--tftp-root": tftp_root, "--full": full}.items():
+        if value and method not in BELONGS[flag]:
             die(f"{flag} says nothing to --method {method}", f"it belongs to {', '.join(BELONGS[flag])}")
-    check_values(flags)
+    check_server(server)
+    check_port(port)
     return Job(
         image=Path(image) if image else built(),
         method=method,
-        wait=seconds(wait),
+        serial=serial,
         password=password or None,
+        tool=tool,
+        boot_images=boot_images,
+        port=port,
+        wait=seconds(wait),
+        disk=disk,
+        out=out,
+        server=server,
         tftp_root=Path(tftp_root or TFTP_ROOT),
-        **flags,  # type: ignore[arg-type]
+        full=full,
+        yes=yes,
+        dry_run=dry_run,
     )
 
 
@@ -84,13 +111,14 @@ def seconds(text: str) -> float:
     return value
 
 
-def check_values(flags: dict[str, str | bool]) -> None:
-    if server := str(flags.get("server") or ""):
-        try:
-            IPv4Address(server)
-        except AddressValueError:
-            die(f"--server {server}: U-Boot wants an address such as 192.168.1.10")
-    port = str(flags.get("port") or "")
+def check_server(server: str) -> None:
+    try:
+        IPv4Address(server or "0.0.0.0")
+    except AddressValueError:
+        die(f"--server {server}: U-Boot wants an address such as 192.168.1.10")
+
+
+def check_port(port: str) -> None:
     if port and not re.fullmatch(r"\d+(?:-\d+(?:\.\d+)*)(?:,\d+(?:-\d+(?:\.\d+)*))*", port):
         die(f"--port {port}: it is where a board is plugged in, such as 1-2 or 1-2.3,3-1 (lsusb --tree)")
 

@@ -38,6 +38,12 @@ class CardUnusable(UserError):
     """The card was touched, and what is on it now is nothing."""
 
 
+class Interrupted(CardUnusable):
+    """By the person."""
+
+    status = 130
+
+
 @dataclass(frozen=True)
 class Written:
     start: int
@@ -95,7 +101,7 @@ def write(image: Path, blocks: bmap.Map | None, disk: Disk) -> list[Written]:
             os.fsync(descriptor)
         return written
     except KeyboardInterrupt:
-        raise CardUnusable(f"interrupted: {disk.path} is not usable now", "write it again") from None
+        raise Interrupted(f"interrupted: {disk.path} is not usable now", "write it again") from None
     except (OSError, ValueError, zlib.error) as error:
         raise CardUnusable(f"writing failed, and {disk.path} is not usable now: {error}", "write it again") from error
     finally:

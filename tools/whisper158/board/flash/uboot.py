@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from whisper158.board.console import CommandFailed, Console, ConsoleError, Facing
+from whisper158.board.console import CTRL_C, CommandFailed, Console, ConsoleError
 from whisper158.board.flash import tftp
 from whisper158.board.flash.copies import NAME
 from whisper158.board.flash.people import POWER, RESET, SERIAL, show_steps
-from whisper158.board.flash.usb import FlashError
+from whisper158.board.flash.usb import FlashError, Interrupted
+from whisper158.board.signs import Facing
 from whisper158.console import say, step
 
 # What `tftp2emmc` and its kin print at their ends.
@@ -43,7 +44,7 @@ def steps(medium: str) -> list[str]:
 def catch(console: Console) -> None:
     """Gets U-Boot's prompt: it may be there already; else the person presses RESET."""
     try:
-        if console.find_out(timeout=5.0) is Facing.UBOOT:
+        if console.find_out(timeout=5.0, key=CTRL_C) is Facing.UBOOT:
             return
     except ConsoleError:
         # Nothing runs, or something boots: both end at a reset.
@@ -98,6 +99,8 @@ def write(console: Console, command: str) -> None:
         said = console.uboot(command, WRITING, errors=FAILURES, status=False)
     except ConsoleError as error:
         raise FlashError(f"the board was not flashed: {error.message}", error.hint) from error
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted: U-Boot still writes, and the board may not boot", "flash it again") from None
     finally:
         console.listeners.remove(tell)
     if not SUCCESS.search(said):

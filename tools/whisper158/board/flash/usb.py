@@ -58,6 +58,12 @@ class FlashError(UserError):
     """Writing did not work, or nobody can say that it did."""
 
 
+class Interrupted(FlashError):
+    """By the person."""
+
+    status = 130
+
+
 @dataclass
 class Attempt:
     """What the tool has said so far."""
@@ -143,6 +149,12 @@ def follow(words: Command, work: Path, wait: float, idle: Callable[[], object]) 
     try:
         with bars() as show:
             watch(process, attempt, wait, idle, show)
+    except KeyboardInterrupt:
+        if not attempt.found:
+            raise Interrupted("interrupted before a board was found; nothing was written") from None
+        raise Interrupted(
+            "interrupted: the board has got a part of the image only", "flash it again"
+        ) from None
     finally:
         status = end(process)
     return attempt, status

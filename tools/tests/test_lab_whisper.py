@@ -208,6 +208,7 @@ def test_what_is_stored_is_what_is_computed(kind: type[Method], word: str, model
     for name, linear in names.items():
         assert torch.equal(linear.weight, outcome.layers[name].weight.weights())
         assert outcome.layers[name].input.bits == 8
+    assert outcome.errors.keys() == names.keys() and all(0 < error < 1 for error in outcome.errors.values())
     after = said(model, clips)
     assert not close(after, before, 1e-4)
     assert lost(after, before) < {"w8": 0.01, "wt": 3.0, "wtg32": 0.6}.get(word, 0.6)
@@ -286,6 +287,23 @@ def test_turned_inputs_are_said(model: family.WhisperModel) -> None:
     online = ("mlp.2.weight", "cross_attn.out.weight")
     assert turned == {name for name in outcome.layers if name.endswith(online)}
     assert len(outcome.prepared) == 2 and "64 channels" in outcome.prepared[0]
+
+
+def test_errors_are_those_of_the_layers_outputs(model: family.WhisperModel) -> None:
+    """Of a layer behind a rotation too"""
+    for kind in (Rtn, QuaRot):
+        copy = family.model(golden())
+        method, clips = kind(Scheme(parse("w3"))), flows(copy)
+        prepared = family.model(golden())
+        kind(Scheme(parse("w3"))).prepare(prepared)
+        x = inputs_of(prepared.stages[0], clips[0])["mlp.2"][0]
+        float_weight = prepared.stages[0].linear("mlp.2").weight
+        outcome = methods.apply(method, copy, clips[:1])
+        turn = outcome.layers["encoder.blocks.0.mlp.2.weight"].input.rotation
+        seen = x if turn is None else x @ turn.float()
+        ours = seen @ copy.stages[0].linear("mlp.2").weight.T
+        lost = float((ours - x @ float_weight.T).norm() / (x @ float_weight.T).norm())
+        assert outcome.errors["encoder.blocks.0.mlp.2.weight"] == pytest.approx(lost, rel=1e-3)
 
 
 def test_the_head_is_rounded_at_both_ends(model: family.WhisperModel) -> None:

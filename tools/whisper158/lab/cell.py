@@ -45,7 +45,7 @@ def quantise(job: Job, config: Config, clips: Sequence[Utterance], context: Audi
     checkpoint = load(job.model)
     model = family.model(checkpoint)
     if job.method == FLOAT:
-        return Quantised(model, checkpoint, Outcome({}, (), ()), None)
+        return Quantised(model, checkpoint, Outcome(), None)
     flows = calibration.flows(model, checkpoint, clips, context)
     outcome = method.apply(METHODS[job.method](scheme(job, config)), model, flows)
     grid = config.head_grid
@@ -72,6 +72,7 @@ def result(job: Job, config: Config, heard: "Heard", context: AudioContext) -> d
         "exports": bool(outcome.layers) and all(x.weight.exported() is not None for x in outcome.layers.values()),
         "folds": [f"{fold.stage} {fold.source}" for fold in outcome.folds],
         "prepared": outcome.prepared,
+        "errors": outcome.errors,
         "quantising_cpu_seconds": quantising,
         "cpu_seconds": time.process_time() - cpu,
         "said": said,

@@ -126,6 +126,7 @@ def column_values(codes: Tensor, params: Params) -> Tensor:
 
 
 def output_error(weight: Tensor, other: Tensor, gram: Tensor) -> float:
-    """||X W^T - X V^T|| / ||X W^T||, of X^T X"""
+    """||X W^T - X V^T|| / ||X W^T||, of X^T X; 0 where there is no output"""
     off, weight = (weight - other).double(), weight.double()
-    return float(torch.sqrt(((off @ gram) * off).sum() / ((weight @ gram) * weight).sum()))
+    size = float(((weight @ gram) * weight).sum())
+    return math.sqrt(max(float(((off @ gram) * off).sum()), 0) / size) if size > 0 else 0.0

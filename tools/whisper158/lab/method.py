@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from whisper158.errors import die
 from whisper158.lab.activations import BITS, FLOATS, Input
 from whisper158.lab.codes import Weight
+from whisper158.lab.feedback import output_error
 from whisper158.lab.grid import Grid, Kind
 from whisper158.lab.seen import Seen, observe
 from whisper158.lab.stage import Flow, Fold, Inputs, Model, Site, Stage
@@ -136,11 +137,19 @@ def reading(stage: Stage, through: Input) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """layers: by the checkpoint's names of their weights. prepared: what else was changed, in words."""
+    """layers: by the checkpoint's names of their weights, as are errors: of each layer's output, relative to it, on
+    what calibration gives the layer before its stage is quantised. prepared: what else was changed, in words."""
 
-    layers: dict[str, Layer]
-    folds: tuple[Fold, ...]
-    prepared: tuple[str, ...]
+    layers: dict[str, Layer] = field(default_factory=dict)
+    folds: tuple[Fold, ...] = ()
+    prepared: tuple[str, ...] = ()
+    errors: dict[str, float] = field(default_factory=dict)
+
+
+def effective(layer: Layer) -> Tensor:
+    """The weights as if nothing turned what they are multiplied with"""
+    weights, turn = layer.weight.weights(), layer.input.rotation
+    return weights if turn is None else weights @ turn.T.to(weights)
 
 
 def apply(
@@ -150,6 +159,7 @@ def apply(
     each."""
     layers: dict[str, Layer] = {}
     folds: list[Fold] = []
+    errors: dict[str, float] = {}
     ideal = list(flows) if method.wants_targets else []
     current = list(flows)
     prepared = tuple(method.prepare(model))
@@ -158,8 +168,12 @@ def apply(
         ideal = [stage.give(flow, out) for flow, out in zip(ideal, targets, strict=True)]
         calibration = Calibration(tuple(stage.take(flow) for flow in current), method.scheme.seed, targets)
         folds += method.transform(stage, calibration)
-        found = method.quantise(stage, calibration)
-        layers |= {stage.tensor(name): layer for name, layer in found.items()}
+        seen = calibration.observe(stage, stage.sites)
+        grams = {name: seen[site.name].gram for site in stage.sites for name in site.linears}
+        floats = {name: stage.linear(name).weight.detach().clone() for name in grams}
+        for name, layer in method.quantise(stage, calibration).items():
+            layers[stage.tensor(name)] = layer
+            errors[stage.tensor(name)] = output_error(floats[name], effective(layer), grams[name])
         current = [stage.give(flow, stage.run(stage.take(flow))) for flow in current]
         done(stage)
-    return Outcome(layers, tuple(folds), prepared)
+    return Outcome(layers, tuple(folds), prepared, errors)

@@ -41,6 +41,7 @@ LEGEND = (
     "Blob: whether a blob can hold the matrices as they are (docs/blob-format.md).",
     "Calibration: {clips} clips of {source}, seed {seed}; context {context}; the head has {head} weights.",
 )
+SENSITIVITY = "What layers lose of their output on the calibration, in per cent, on the average over blocks"
 AXES = (
     ("model_bytes", 1e-6, "model, MB"),
     ("memory", 1e-9, "memory traffic, GB for a second of audio"),
@@ -58,6 +59,7 @@ class Row:
     costs: dict[str, float]
     bits_per_weight: float | None
     exports: bool
+    errors: dict[str, float]
     score: Score
     beside: Difference | None
 
@@ -106,7 +108,7 @@ def row(job: Job, name: str, cell: dict[str, Any], counts: Counts, baseline: Cou
     }
     compared = baseline is not None and job.method != FLOAT and len(baseline) == len(counts)
     beside = wer.difference(counts, baseline) if compared and baseline is not None else None
-    return Row(job, name, costs, cell["bits_per_weight"], cell["exports"], wer.score(counts), beside)
+    return Row(job, name, costs, cell["bits_per_weight"], cell["exports"], cell["errors"], wer.score(counts), beside)
 
 
 def counted(one: Set, said: Sequence[dict[str, Any]]) -> Counts:
@@ -133,6 +135,24 @@ def cells(row: Row) -> list[str]:
     ]
 
 
+def sensitivity(rows: Sequence[Row]) -> list[list[str]]:
+    """A table: for every quantised cell, what layers of each kind lose of their output, in per cent, on the average
+    over blocks."""
+    cells = {str(row.job): row.errors for row in rows if row.errors}
+    kinds = list(dict.fromkeys(kind(name) for errors in cells.values() for name in errors))
+    table = [["cell", *kinds]]
+    for cell, errors in cells.items():
+        of_kind = [[error for name, error in errors.items() if kind(name) == one] for one in kinds]
+        table.append([cell, *(f"{100 * sum(each) / len(each):.1f}" if each else "" for each in of_kind)])
+    return table
+
+
+def kind(tensor: str) -> str:
+    """encoder attn.query, of encoder.blocks.0.attn.query.weight"""
+    side, _, _, *layer = tensor.removesuffix(".weight").split(".")
+    return f"{side} {'.'.join(layer)}"
+
+
 def legend(config: Config, missing: int) -> Iterator[str]:
     speech, source = config.speech, config.calibration
     for sentence in LEGEND:
@@ -154,6 +174,8 @@ def markdown(config: Config, rows: Sequence[Row], missing: int) -> str:
     headings = [*HEADINGS, *MORE]
     lines = ["# Post-training quantisation", "", line(headings), line(["---"] * len(headings))]
     lines += [line(cells(row)) for row in rows]
+    losses = sensitivity(rows)
+    lines += ["", f"{SENSITIVITY}:", "", line(losses[0]), line(["---"] * len(losses[0])), *map(line, losses[1:])]
     return "\n".join([*lines, "", *(f"- {sentence}" for sentence in legend(config, missing))]) + "\n"
 
 
@@ -162,13 +184,16 @@ def page(config: Config, rows: Sequence[Row], missing: int) -> str:
         return f"<tr>{''.join(f'<{tag}>{html.escape(value)}</{tag}>' for value in values)}</tr>"
 
     table = [tr([*HEADINGS, *MORE], "th"), *(tr(cells(row), "td") for row in rows)]
+    losses = sensitivity(rows)
+    lost = [tr(losses[0], "th"), *(tr(values, "td") for values in losses[1:])]
     sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in legend(config, missing))
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Post-training quantisation</title>"
         "<style>body{font:15px sans-serif;margin:2em}td,th{padding:2px 8px;text-align:left}"
         "table{border-collapse:collapse}tr:nth-child(even){background:#f2f2f2}</style>"
         f"<h1>Post-training quantisation</h1>{picture(rows)}"
-        f"<table>{''.join(table)}</table><ul>{sentences}</ul></html>\n"
+        f"<table>{''.join(table)}</table><ul>{sentences}</ul>"
+        f"<p>{SENSITIVITY}:</p><table>{''.join(lost)}</table></html>\n"
     )
 
 

@@ -44,7 +44,7 @@ class OmniQuant(Method):
         learned = Learned(stage, calibration, self.scheme.weights)
         with torch.enable_grad(), reading(stage, self.input):
             learned.learn(calibration, self.epochs, self.rates, self.scheme.seed)
-        self._clips = learned.clips
+        self._clips = {name: (top.detach(), bottom.detach()) for name, (top, bottom) in learned.clips.items()}
         return fold(stage, {name: (log.detach().exp(), shift.detach()) for name, (log, shift) in learned.moves.items()})
 
     def quantise(self, stage: Stage, calibration: Calibration) -> dict[str, Layer]:

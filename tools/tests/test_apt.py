@@ -74,11 +74,12 @@ def repository(folder: Path, packages: dict[str, str]) -> Path:
 
 
 @needs_dpkg
-def test_packages_come_from_the_sources_that_are_named(tmp_path: Path) -> None:
+def test_packages_come_from_the_sources_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
     packages = {"whisper158-a": "whisper158-b, whisper158-c (>= 1)", "whisper158-b": "whisper158-c", "whisper158-c": ""}
     sources = repository(tmp_path / "there", packages)
-    fetcher = apt.Apt(tmp_path / "work", "arm64", sources)
+    monkeypatch.setenv(apt.SOURCES, str(sources))
+    fetcher = apt.Apt(tmp_path / "work", "arm64")
     assert fetcher.dependencies("whisper158-a") == ["whisper158-b", "whisper158-c"]
     (alone,) = fetcher.download("whisper158-a")
     assert alone.name == "whisper158-a_1%3a2_arm64.deb"
@@ -89,6 +90,9 @@ def test_packages_come_from_the_sources_that_are_named(tmp_path: Path) -> None:
     assert (tmp_path / "tree" / "etc" / "whisper158-a").read_text() == "whisper158-a"
     with pytest.raises(UserError, match="base-files"):
         fetcher.download("base-files")
+    monkeypatch.setenv(apt.SOURCES, str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"there is no file .*/none, which \$WHISPER158_APT_SOURCES names"):
+        apt.Apt(tmp_path / "other", "arm64")
 
 
 @pytest.mark.network

@@ -14,15 +14,17 @@ from pathlib import Path
 from whisper158.errors import die
 from whisper158.run import run
 
+SOURCES = "WHISPER158_APT_SOURCES"
+
 
 class Apt:
     """apt with a state of its own below the folder `work`, and fresh lists of packages.
 
-    `architecture` is Debian's name for it, by default the machine's own. `sources` is a file of apt's (*.list or
-    *.sources) that is read in place of all the machine's own.
+    `architecture` is Debian's name for it, by default the machine's own. Where $WHISPER158_APT_SOURCES names a file of
+    apt's (*.list or *.sources), that is read in place of all the machine's own.
     """
 
-    def __init__(self, work: Path, architecture: str = "", sources: Path | None = None) -> None:
+    def __init__(self, work: Path, architecture: str = "") -> None:
         if shutil.which("apt-get") is None:
             die("cannot fetch Debian packages: this is not a Debian system")
         self.archives = work / "cache" / "archives"
@@ -41,8 +43,10 @@ class Apt:
         }
         if architecture:
             settings |= {"APT::Architecture": architecture, "APT::Architectures": architecture}
-        if sources:
-            settings |= {"Dir::Etc::sourcelist": str(sources.absolute()), "Dir::Etc::sourceparts": "/dev/null"}
+        if sources := os.environ.get(SOURCES):
+            if not Path(sources).is_file():
+                die(f"there is no file {sources}, which ${SOURCES} names")
+            settings |= {"Dir::Etc::sourcelist": str(Path(sources).absolute()), "Dir::Etc::sourceparts": "/dev/null"}
         self.options = [f"--option={key}={value}" for key, value in settings.items()]
         self.get("update")
 

@@ -44,23 +44,19 @@ class Base:
         return (self.folder / "packages.txt").read_text().split()
 
 
-def base(sources: Path | None = None, fresh: bool = False) -> Base:
-    """Debian for the emulator. What was fetched once is used for ever, unless `fresh` asks for today's versions."""
+def base() -> Base:
+    """Debian for the emulator. What was fetched once is used until it is deleted."""
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
-    said = sources.read_text() if sources else ""
-    wanted = (release, said, *packages.USERLAND, packages.KERNEL, packages.BUSYBOX, *packages.PRUNED)
+    wanted = (release, *packages.USERLAND, packages.KERNEL, packages.BUSYBOX, *packages.PRUNED)
     key = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
-    entry = cache_dir() / "emulator" / f"debian-{key}"
-    if fresh:
-        shutil.rmtree(entry, ignore_errors=True)
-    return Base(make_entry(entry, lambda folder: fill(folder, sources)))
+    return Base(make_entry(cache_dir() / "emulator" / f"debian-{key}", fill))
 
 
-def fill(folder: Path, sources: Path | None) -> None:
+def fill(folder: Path) -> None:
     made = Base(folder)
     with tempfile.TemporaryDirectory(prefix="whisper158-") as work:
         with step("Fetching Debian's packages for arm64"):
-            fetcher = apt.Apt(Path(work), "arm64", sources)
+            fetcher = apt.Apt(Path(work), "arm64")
             busybox = fetcher.download(packages.BUSYBOX)
             kernel = fetcher.download(*fetcher.dependencies(packages.KERNEL))
             userland = fetcher.download_with_dependencies(*packages.USERLAND)

@@ -74,15 +74,11 @@ class Image:
         return facts
 
 
-def build(model: str = models.DEFAULT, *, sources: Path | None = None, fresh: bool = False) -> Path:
-    """The folder of an image with `model` (a name or a .w158 file), made now if there is none with this content.
-
-    Debian's packages come from where the machine's own do, or from where `sources` (a file of apt's) says; those that
-    were fetched once are kept, unless it is to be `fresh`.
-    """
+def build(model: str = models.DEFAULT) -> Path:
+    """The folder of an image with `model` (a name or a .w158 file), made now if there is none with this content."""
     needs.debian("native", "cross", "emulator")
     blob = models.ensure(model)
-    debian = base(sources, fresh)
+    debian = base()
     with tempfile.TemporaryDirectory(prefix="whisper158-") as folder:
         installed = runtime.install(runtime.BOARD, Path(folder) / "installed")
         facts = facts_of(blob, debian)

@@ -18,6 +18,7 @@ import yocto_world
 from yocto_world import World
 
 from whisper158 import needs
+from whisper158.build import kas
 from whisper158.paths import ROOT
 
 # What the model's recipe would have built for the build machine, and does not use.
@@ -25,18 +26,27 @@ UNUSED = (
     "cmake dpkg dwarfsrcfiles opkg-utils patch patch-replacement pseudo quilt rpm virtual/fakeroot xz zstd",
     "virtual/libc virtual/aarch64-poky-linux-gcc virtual/aarch64-poky-linux-compilerlibs",
 )
-MASKED = f"""\
+
+
+def option(target: str, task: str, mask: str) -> str:
+    """A file of kas that has one task built, of one recipe."""
+    return f"""\
 header:
-  version: 14
-target: whisper158-model
-task: compile
+  version: {kas.FORMAT}
+target: {target}
+task: {task}
 local_conf_header:
   masked: |
-    BBMASK += "/poky/meta/recipes- /poky/meta-poky/recipes-"
+    BBMASK += "{mask} /poky/meta-poky/recipes-"
     INHERIT:remove = "uninative create-spdx"
     ASSUME_PROVIDED += "{' '.join(f'{name}-native' for name in UNUSED[0].split())} {UNUSED[1]}"
 """
 
+
+OPTIONS = {
+    "model": option("whisper158-model", "compile", "/poky/meta/recipes-"),
+    "source": option("zlib-native", "fetch", "/poky/meta/recipes-(?!core/zlib)"),
+}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -53,7 +63,8 @@ def world() -> Iterator[World]:
         world = World(Path(folder), patience=1800)
         yocto_world.copy_checkout(world.checkout)
         shutil.copytree(ROOT / "meta-whisper158" / "runtime", world.checkout / "meta-whisper158" / "runtime")
-        (world.checkout / "kas" / "opt" / "masked.yml").write_text(MASKED)
+        for name, text in OPTIONS.items():
+            (world.checkout / "kas" / "opt" / f"{name}.yml").write_text(text)
         world.work.mkdir(parents=True)
         poky = world.work / "poky"
         subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", named, poky], check=True)
@@ -72,7 +83,7 @@ def world() -> Iterator[World]:
 
 def test_the_model_is_built(world: World) -> None:
     """And then there is no image, which is said in a sentence: nothing but the model was asked for."""
-    done = world.build("qemuarm64", "--with=offline,masked")
+    done = world.build("qemuarm64", "--with=offline,model")
     said = (world.work / "qemuarm64.log").read_text()
     assert "Building: task 8 of 8, whisper158-model do_compile" in done.stderr, done.stderr
     assert "whisper158-model-0.1.0-r0: task do_compile: Succeeded" in said
@@ -86,10 +97,18 @@ def test_a_model_that_is_another_one(world: World) -> None:
     text = source.read_text()
     source.write_text(text.replace("{model.sha256}", "{model.sha256[::-1]}"))
     try:
-        done = world.build("qemuarm64", "--with=offline,masked")
+        done = world.build("qemuarm64", "--with=offline,model")
     finally:
         source.write_text(text)
     assert done.returncode == 1
     assert "inv: whisper158-model: do_compile failed\n" in done.stderr
     assert "it is another model, or damaged" in done.stderr
     assert "/temp/log.do_compile." in done.stderr
+
+
+def test_a_source_that_is_not_there(world: World) -> None:
+    done = world.build("qemuarm64", "--with=offline,source")
+    assert done.returncode == 1
+    assert "inv: zlib-native: do_fetch failed\n" in done.stderr
+    assert "NetworkAccess('https://zlib.net/" in done.stderr
+    assert "A source is missing: fetch it once without --with offline" in done.stderr

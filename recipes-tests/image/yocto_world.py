@@ -7,6 +7,7 @@ kas is the real one. It finds the repositories through KAS_PREMIRRORS, the lock 
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,7 @@ def can_be_person() -> bool:
 def make(home: Path) -> World:
     world = World(home)
     copy_checkout(world.checkout)
+    search_on_path(world.checkout)
     premirrors = [
         f"https://{address} {make_repository(home / name, tag, branch).as_uri()}"
         for name, (address, tag, branch) in REPOSITORIES.items()
@@ -124,6 +126,15 @@ def copy_checkout(target: Path) -> None:
     for name in ("tasks.py", "pyproject.toml", ".gitignore"):
         shutil.copy(ROOT / name, target)
     git(target, "init", "--quiet")
+
+
+def search_on_path(checkout: Path) -> None:
+    """Has build-image look for BitBake's programs on $PATH, where a test can put and hide them."""
+    source = checkout / "tools" / "whisper158" / "build" / "preflight.py"
+    text = source.read_text()
+    changed = re.sub(r"^SEARCHED = .*$", 'SEARCHED = os.environ["PATH"]', text, flags=re.MULTILINE)
+    assert changed != text
+    source.write_text(changed)
 
 
 def make_repository(folder: Path, tag: str | None, branch: str) -> Path:
@@ -154,7 +165,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 def make_programs(folder: Path) -> Path:
-    """What BitBake needs of a machine and this one may lack: it will not be run."""
+    """What BitBake needs of a machine and this one may lack: it will not be run, only looked for."""
     folder.mkdir()
     for name in PACKAGES:
         if shutil.which(name) is None:

@@ -33,7 +33,7 @@ KNOWN = (
     ("Killed signal terminated program", "memory ran out: have fewer compilers at a time (PARALLEL_MAKE='-j 2')"),
     ("Synaptics-EULA", "Synaptics' licence is not accepted: --accept-eula"),
     ("User namespaces are not usable", "see Troubleshooting in docs/build-image.md, or use --container"),
-    ("BB_NO_NETWORK", "a source is missing: fetch it once without --with offline, or set up a mirror"),
+    ("NetworkAccess(", "a source is missing: fetch it once without --with offline, or set up a mirror"),
     ("Fetcher failure", "a source could not be fetched: the network, a proxy? --with mirror takes it from elsewhere"),
     ("Could not resolve host", "the network is not there; KAS_PREMIRRORS takes the layers from elsewhere"),
 )
@@ -70,7 +70,8 @@ def last_lines(path: Path) -> list[str]:
             lines = [shortened(line) for line in file.read().splitlines() if line.strip()]
     except OSError:
         return []
-    return lines[-LAST_LINES:]
+    # Of its own steps BitBake says much, and after a fetcher's error nothing but that.
+    return [line for line in lines if not line.startswith("DEBUG: ")][-LAST_LINES:]
 
 
 def shortened(line: str) -> str:

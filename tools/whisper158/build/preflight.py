@@ -43,7 +43,6 @@ PACKAGES = {
     "g++": "g++",
     "gawk": "gawk",
     "gcc": "gcc",
-    "git": "git",
     "ld": "binutils",
     "lz4c": "lz4",
     "make": "make",
@@ -56,6 +55,10 @@ PACKAGES = {
     "wget": "wget",
     "zstd": "zstd",
 }
+
+
+# Where kas lets BitBake look for them, whatever $PATH says.
+SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def container() -> Iterator[Problem]:
 
 
 def native() -> Iterator[Problem]:
-    if missing := [program for program in PACKAGES if shutil.which(program) is None and program != "git"]:
+    if missing := [program for program in PACKAGES if shutil.which(program, path=SEARCHED) is None]:
         packages = sorted({PACKAGES[program] for program in missing})
         yield Problem(
             f"programs are missing: {' '.join(missing)}",

@@ -125,6 +125,9 @@ class Run:
             "took": f"{time.time() - self.began:.0f} s",
             "host": f"{platform.node()}, {platform.machine()}, Linux {platform.release()}",
         }
+        if self.target is not None:
+            facts["runtime"] = self.target.bench.facts.version
+            facts["model"] = f"sha256 {self.target.bench.facts.model_sha256}"
         report.write(self.out / report.PAGE, facts, self.entries)
 
     def pytest_unconfigure(self) -> None:
@@ -202,30 +205,6 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("babbler") / "babbler.w158"
     pack(golden(), FORMATS["q8"], path, detector=silero.load())
     return path
-
-
-@pytest.fixture(scope="module")
-def quick_start(healthy: Target, babbler: Path) -> Iterator[None]:
-    """A service that starts within seconds, for tests of nothing else that start it again and again."""
-    if "real_time" in healthy.can:
-        yield
-        return
-    service = Service(healthy)
-    path = "/run/whisper158-quick.w158"
-    healthy.put(babbler.read_bytes(), path)
-    options = service.options()
-    # It is a small model's window that must not be exceeded.
-    options = " ".join(word for word in options.split() if not word.startswith("--audio-context"))
-    environment = f'Environment=WHISPER158_MODEL={path} "WHISPER158D_OPTIONS={options}"'
-    with service.setting("80-quick", f"EnvironmentFile=\n{environment}"):
-        service.restart()
-        service.wait_listening()
-        yield
-    if "snapshot" in healthy.can:
-        healthy.restore()
-    else:
-        service.restart()
-    service.wait_listening()
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ def test_every_kernel_is_right(target: Target, babbler: Path) -> None:
     target.check(f"whisper158 selftest --model={path}; s=$?; rm {path}; exit $s", target.machine.budget.words)
 
 
+@pytest.mark.slow
 def test_transcribes_a_file(target: Target, sentence: Clip, record_property: Record) -> None:
     """In a window that is no longer than the sentence, for emulated machines are slow."""
     path = "/run/whisper158-sentence.wav"

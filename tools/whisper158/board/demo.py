@@ -91,6 +91,8 @@ def show(event: "Event", seconds: float) -> None:
             say(f"{seconds:6.1f} s  somebody speaks")
         case "partial":
             say(f"{seconds:6.1f} s  so far: {event['text']}")
+        case "final" if not event["text"]:
+            say(f"{seconds:6.1f} s  no words were heard in it")
         case "final":
             say(f"{seconds:6.1f} s  heard, {event['latency']:.1f} s after the last word:")
             print(event["text"], flush=True)

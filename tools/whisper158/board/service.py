@@ -18,6 +18,8 @@ DROP_INS = f"/run/systemd/system/{UNIT}.d"
 HEARING = frozenset(("open", "silent", "clipped", "quiet", "fine"))
 WYOMING = 10300
 LOOK = 1.0
+# RestartSec is five seconds, and systemctl is no light program for an emulated processor.
+LOOK_RESTARTED = 3.0
 
 Event = dict[str, Any]
 
@@ -70,7 +72,7 @@ class Service:
         while self.restarts() <= earlier:
             if time.monotonic() > deadline:
                 raise Failed(f"systemd did not start {UNIT} again within {patience:.0f} s", self.journal(20))
-            time.sleep(LOOK)
+            time.sleep(LOOK_RESTARTED)
 
     def journal(self, lines: int = 1000) -> str:
         return self.target.check(f"journalctl -u {UNIT} -o cat --no-pager -n {lines}")
@@ -83,17 +85,14 @@ class Service:
         text = self.target.check("journalctl -n 0 --show-cursor --no-pager")
         return text.rpartition("-- cursor: ")[2].strip()
 
-    @contextmanager
-    def setting(self, name: str, text: str) -> Iterator[None]:
-        """With these lines in its [Service]; it is restarted to heed them, and afterwards to forget them."""
+    def configure(self, name: str, text: str) -> None:
+        """Restarts it with these lines in its [Service], or with no text, without those that had that name."""
         path = f"{DROP_INS}/{name}.conf"
         self.target.check(f"mkdir -p {DROP_INS}")
         self.target.put(f"[Service]\n{text}\n".encode(), path)
-        try:
-            self.target.check("systemctl daemon-reload")
-            yield
-        finally:
-            self.target.check(f"rm -f {path}; systemctl daemon-reload")
+        self.target.check("systemctl daemon-reload", self.target.machine.budget.listening)
+        self.restart()
+        self.wait_listening()
 
     def options(self) -> str:
         """What somebody wrote into the file of options."""

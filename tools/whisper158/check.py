@@ -11,6 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from whisper158 import needs
+from whisper158.board import ontarget
+from whisper158.board.machine import EMULATOR
+from whisper158.board.options import Options
+from whisper158.board.report import REPORTS
 from whisper158.build import armv8, runtime
 from whisper158.console import duration, say
 from whisper158.count import counting
@@ -38,7 +42,7 @@ def check() -> bool:
 
 def test(expression: str = "", fast: bool = False) -> bool:
     """Everything; or with `expression`, the Python tests that match it. Returns whether all is well."""
-    needs.debian("check", "native", "cross", "fuzz", "speech", "tests")
+    needs.debian("check", "native", "cross", "fuzz", "speech", "tests", "emulator")
     for group in ("dev", "image", "board", "layer"):
         needs.python(group)
     if expression:
@@ -53,6 +57,7 @@ def test(expression: str = "", fast: bool = False) -> bool:
             Stage("instruction counts", counting.count),
             Stage("fuzzers", lambda: runtime.fuzz(f"-runs={FUZZ_RUNS}", "-seed=158", "-verbosity=0")),
             Stage("Python tests", pytest),
+            Stage("emulated board", emulated_board),
         ]
     return run_stages(stages)
 
@@ -93,6 +98,12 @@ def run_stage(stage: Stage) -> tuple[UserError | None, float]:
 def pytest(*options: str) -> None:
     """Runs the Python tests, a file on each processor: many of them wait more than they compute."""
     python("pytest", f"--numprocesses={runtime.JOBS}", "--dist=loadfile", *options)
+
+
+def emulated_board() -> None:
+    """What recipes-tests/board finds on a machine that has booted, without what takes minutes there."""
+    if not ontarget.test_on_device(EMULATOR, Options(), fast=True):
+        die("the emulated board has a fault", f"{REPORTS} has its console and all that was said to it")
 
 
 def python(module: str, *arguments: str) -> None:

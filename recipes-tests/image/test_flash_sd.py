@@ -400,6 +400,9 @@ def test_a_real_block_device(loop: str, image: Path, tmp_path: Path) -> None:
     data = image.read_bytes()
     with open(loop, "rb") as device:
         assert device.read(len(data) + 4096) == data + b"\xaa" * 4096
+    (tmp_path / "sys" / "dev" / "block" / f"{os.major(info)}:{os.minor(info)}" / "dev").write_text("8:16\n")
+    with pytest.raises(WrongDisk, match="is another disk than a moment ago"):
+        write_card(image, loop, yes=True, system=system)
     holder = os.open(loop, os.O_RDWR | os.O_EXCL)
     try:
         with pytest.raises(WrongDisk, match="cannot be opened for writing: Device or resource busy"):
@@ -409,5 +412,5 @@ def test_a_real_block_device(loop: str, image: Path, tmp_path: Path) -> None:
 
 
 def test_disks_are_told_apart_by_their_names() -> None:
-    disk = Disk("/dev/sdb", "sdb", 32 * 10**9, "", "", True, False, ())
+    disk = Disk("/dev/sdb", "sdb", "8:16", 32 * 10**9, "", "", True, False, ())
     assert str(disk) == "/dev/sdb (no model name, unknown bus, 32.0 GB)"

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -252,6 +253,19 @@ def test_a_board_that_says_nothing(bench: Bench, board: Callable[..., str], monk
     bench.story("lie")
     with pytest.raises(NotConfirmed, match="the board did not come up: the console shows no prompt"):
         flashing.flash(bench.job(serial=board(start="silent")))
+
+
+def test_what_befalls_the_console_does_not_stop_the_writing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody pulls the adapter while the tool is at work."""
+    monkeypatch.setenv("FAKE_ASTRA_DELAY", "2")
+    bench.story("success")
+    process, port = start_on_port(start="silent")
+    killer = threading.Timer(1.0, lambda: os.killpg(process.pid, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(NotConfirmed, match="closed by the other end"):
+        flashing.flash(bench.job(serial=port))
+    process.wait()
+    assert (bench.folder / "sent").exists()
 
 
 def test_only_checking(bench: Bench, board: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:

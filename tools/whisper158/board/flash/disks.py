@@ -37,6 +37,8 @@ REAL = System()
 class Disk:
     path: str
     name: str
+    # Major and minor, as /sys spells them.
+    number: str
     size: int
     model: str
     bus: str
@@ -72,6 +74,7 @@ def facts(path: str, entry: Path, system: System) -> Disk:
     return Disk(
         path=path,
         name=entry.name,
+        number=text(entry / "dev"),
         size=int(text(entry / "size") or 0) * SECTOR,
         model=" ".join(filter(None, (text(device / "vendor"), text(device / "model") or text(device / "name")))),
         bus=bus(entry),

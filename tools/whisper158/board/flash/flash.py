@@ -4,8 +4,8 @@
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,13 +113,23 @@ def over_usb(job: Job, found: Image) -> None:
         show_steps(steps)
         pause("Everything but the last is done", job.yes)
         since = time.monotonic()
-        usb.flash(
-            program, found, job.wait, job.port, log_file("astra-update"), watched.console.poll if watched else list
-        )
+        usb.flash(program, found, job.wait, job.port, log_file("astra-update"), idle(watched))
         say("astra-update says that all was sent")
         if watched is not None:
             await_end(watched.console)
         tell_or_confirm(watched, found, since)
+
+
+def idle(watched: Watched | None) -> Callable[[], None]:
+    """Takes in what the console says while the tool is at work, so that its log is whole. Nothing is sent."""
+
+    def listen() -> None:
+        # Neither the old system's death nor a pulled adapter is a reason to stop writing half-way.
+        if watched is not None:
+            with suppress(ConsoleError):
+                watched.console.poll()
+
+    return listen
 
 
 def await_end(console: Console) -> None:

@@ -5,10 +5,12 @@
 The partition table is written last. A card whose writing was interrupted has none, so that nothing takes it for whole.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,13 +23,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from whisper158.board.flash import bmap
 from whisper158.board.flash.disks import REAL, Disk, System, WrongDisk, amount, check, look
-from whisper158.board.flash.image import gzip_blocks
+from whisper158.board.flash.image import MIB, gzip_blocks
 from whisper158.board.flash.people import confirm
 from whisper158.console import console as terminal
 from whisper158.console import say
 from whisper158.errors import UserError, die
 
-MIB = 1 << 20
 BLOCK = 4 * MIB
 # What holds a partition table of either kind.
 HEAD = MIB
@@ -111,10 +112,15 @@ def write(image: Path, blocks: bmap.Map | None, disk: Disk) -> list[Written]:
 def open_disk(disk: Disk) -> int:
     """Alone: the kernel refuses O_EXCL for a disk that is mounted or part of something, whatever /proc says."""
     try:
-        return os.open(disk.path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
+        descriptor = os.open(disk.path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
     except OSError as error:
-        hint = "run this with sudo" if error.errno == 13 else None
+        hint = "run this with sudo" if error.errno == errno.EACCES else None
         raise WrongDisk(f"{disk.path} cannot be opened for writing: {error.strerror}", hint) from error
+    info = os.fstat(descriptor)
+    if stat.S_ISBLK(info.st_mode) and disk.number != f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}":
+        os.close(descriptor)
+        raise WrongDisk(f"{disk.path} is another disk than a moment ago", "look again: ./inv flash --method sd")
+    return descriptor
 
 
 @dataclass(frozen=True)
@@ -253,6 +259,8 @@ def verify(disk: Disk, written: list[Written]) -> None:
                         f"{disk.path} gives back something else than was written (bytes {part.start} to {end})",
                         "the card is worn out, or pretends to be larger than it is: take another",
                     )
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {disk.path} was written, but not read back", "write it again") from None
     except OSError as error:
         raise CardUnusable(f"{disk.path} cannot be read back: {error.strerror}", "take another card") from error
     finally:

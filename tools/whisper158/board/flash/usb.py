@@ -116,9 +116,7 @@ def plain_name(folder: Path, work: Path) -> Iterator[Path]:
         link.unlink()
 
 
-def flash(
-    tool: Tool, image: Image, wait: float, port: str = "", log: Path | None = None, idle: Callable[[], object] = list
-) -> None:
+def flash(tool: Tool, image: Image, wait: float, port: str, log: Path, idle: Callable[[], None]) -> None:
     """Runs the tool until it has sent all; raises FlashError otherwise. `idle` is called ever so often meanwhile."""
     with tempfile.TemporaryDirectory(prefix="whisper158-flash-") as folder:
         work = Path(folder)
@@ -126,12 +124,11 @@ def flash(
             words = command(tool, path, work, port)
             say(spelled(words))
             attempt, status = follow(words, work, wait, idle)
-        if log is not None:
-            keep_log(work / "astra-update.log", attempt, log)
+        keep_log(work / "astra-update.log", attempt, log)
     judge(attempt, status, log)
 
 
-def follow(words: Command, work: Path, wait: float, idle: Callable[[], object]) -> tuple[Attempt, int]:
+def follow(words: Command, work: Path, wait: float, idle: Callable[[], None]) -> tuple[Attempt, int]:
     attempt = Attempt()
     try:
         process = subprocess.Popen(
@@ -152,9 +149,7 @@ def follow(words: Command, work: Path, wait: float, idle: Callable[[], object]) 
     except KeyboardInterrupt:
         if not attempt.found:
             raise Interrupted("interrupted before a board was found; nothing was written") from None
-        raise Interrupted(
-            "interrupted: the board has got a part of the image only", "flash it again"
-        ) from None
+        raise Interrupted("interrupted: the board has got a part of the image only", "flash it again") from None
     finally:
         status = end(process)
     return attempt, status
@@ -164,7 +159,7 @@ def watch(
     process: subprocess.Popen[str],
     attempt: Attempt,
     wait: float,
-    idle: Callable[[], object],
+    idle: Callable[[], None],
     show: Callable[[Attempt], None],
 ) -> None:
     """Until the tool ends, has done its work, has failed, or has been silent for too long."""
@@ -264,9 +259,8 @@ def keep_log(tool_log: Path, attempt: Attempt, log: Path) -> None:
     log.write_text("\n".join([*attempt.lines, "", detail]))
 
 
-def judge(attempt: Attempt, status: int, log: Path | None) -> None:
+def judge(attempt: Attempt, status: int, log: Path) -> None:
     """Raises FlashError unless the tool has said that the update is complete, and nothing against it."""
-    where = f"what the tool said is in {log}" if log else None
     fault = attempt.failure or attempt.refusal
     if not fault and attempt.complete:
         return
@@ -274,7 +268,8 @@ def judge(attempt: Attempt, status: int, log: Path | None) -> None:
         last = attempt.lines[-1].strip() if attempt.lines else "nothing"
         fault = f"astra-update ended with status {status} without completing the update; it said last: {last}"
     meaning = next((text for pattern, text in MEANINGS if re.search(pattern, "\n".join([fault, *attempt.lines]))), None)
-    hints = [meaning, *(steps_again(attempt) if not attempt.found else []), where]
+    advice = steps_again(attempt) if not attempt.found else []
+    hints = [meaning, *advice, f"what the tool said is in {log}"]
     raise FlashError(f"the board was not flashed: {fault}", "\n  ".join(filter(None, hints)) or None)
 
 

@@ -3,6 +3,7 @@
 """The model's recipe: a model of the layer by name, or any file by path and sha256; what is wrong is one sentence."""
 
 import hashlib
+import lzma
 import re
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from layer.bitbake import Build
 from layer.conftest import MODEL
 
 from whisper158.build import layer as ours
+from whisper158.model import shipped
 
 MakeBuild = Callable[..., Build]
 
@@ -109,3 +111,15 @@ def test_a_damaged_model_of_the_layer(make_build: MakeBuild, layer: Path, tmp_pa
     recipe.write_text(re.sub(r'(MODEL_SHA256 =) "\w+"', rf'\1 "{ZEROS}"', recipe.read_text()))
     answer = Build(tmp_path / "build", copy, (), {"WHISPER158_MODEL": MODEL}).ask("run", PACKAGE)
     assert answer.value is None and "it is another model, or damaged" in answer.said
+
+
+def test_the_layer_s_own_models_are_what_it_says_of_them() -> None:
+    names = shipped.names()
+    # Where it comes with any, the one that nobody has to choose is among them.
+    assert not names or ours.default_model() in names
+    for name in names:
+        told = (shipped.FOLDER / f"{name}.inc").read_text()
+        content = lzma.decompress((shipped.FOLDER / f"{name}{shipped.SUFFIX}").read_bytes())
+        provenance = (shipped.FOLDER / f"{name}.provenance").read_bytes()
+        assert f'WHISPER158_MODEL_SHA256 = "{hashlib.sha256(content).hexdigest()}"\n' in told
+        assert f'"file://{name}.provenance;md5={hashlib.md5(provenance).hexdigest()}"\n' in told

@@ -32,6 +32,8 @@ WRITTEN = (
 )
 BURN_FAILED = "do_img2sd: [boot.subimg.gz] burn failed\nCMD_PART: img2sd failed\nCMD_PART: list2emmc failed\n"
 BOUND = "BOOTP broadcast 1\nDHCP client bound to address 127.0.0.1 (103 ms)\n"
+NO_ADDRESS = {"echo ipaddr=${ipaddr}": ["ipaddr=\n", 0]}
+ADDRESS = {"echo ipaddr=${ipaddr}": ["ipaddr=127.0.0.1\n", 0]}
 
 
 @pytest.fixture
@@ -201,9 +203,10 @@ def test_tftp(image: Path, tmp_path: Path, board: Callable[..., str], server: Ca
     root = tmp_path / "tftp"
     root.mkdir()
     server(root)
-    port = board({"net_init": ["", 0], "dhcp": [BOUND, 0], "tftp2emmc SYNAIMG": [WRITTEN, 0]})
+    port = board({"net_init": ["", 0], "dhcp": [BOUND, 0], "tftp2emmc SYNAIMG": [WRITTEN, 0], **ADDRESS})
     flash.flash(Job(image, method="tftp", tftp_root=root, serial=port, yes=True))
-    assert typed(tmp_path) == ["net_init", "dhcp", "setenv serverip 127.0.0.1", "tftp2emmc SYNAIMG", "reset"]
+    setting = ["setenv autoload no", "dhcp", "echo ipaddr=${ipaddr}", "setenv serverip 127.0.0.1"]
+    assert typed(tmp_path) == ["net_init", *setting, "tftp2emmc SYNAIMG", "reset"]
 
 
 def test_tftp_with_the_uboot_of_the_spi_flash(
@@ -213,9 +216,9 @@ def test_tftp_with_the_uboot_of_the_spi_flash(
     root = tmp_path / "tftp"
     root.mkdir()
     server(root)
-    port = board({"printenv ipaddr": ["ipaddr=127.0.0.1\n", 0], "tftp2emmc SYNAIMG": [WRITTEN, 0]})
+    port = board({**ADDRESS, "tftp2emmc SYNAIMG": [WRITTEN, 0]})
     flash.flash(Job(image, method="tftp", tftp_root=root, serial=port, yes=True))
-    assert typed(tmp_path)[1:] == ["printenv ipaddr", "setenv serverip 127.0.0.1", "tftp2emmc SYNAIMG", "reset"]
+    assert typed(tmp_path)[1:] == ["echo ipaddr=${ipaddr}", "setenv serverip 127.0.0.1", "tftp2emmc SYNAIMG", "reset"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_a_server_of_something_else(
     for name in ("emmc_image_list", "emmc_part_list"):
         (tmp_path / "other" / "SYNAIMG" / name).write_text("older")
     server(tmp_path / served)
-    port = board({"net_init": ["", 0], "dhcp": [BOUND, 0]})
+    port = board({"net_init": ["", 0], "dhcp": [BOUND, 0], **ADDRESS})
     with pytest.raises(UserError, match=message):
         flash.flash(Job(image, method="tftp", tftp_root=tmp_path / "tftp", serial=port, yes=True))
     assert not any("2emmc" in line for line in typed(tmp_path))
@@ -245,8 +248,10 @@ def test_no_server(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_no_dhcp(image: Path, tmp_path: Path, board: Callable[..., str]) -> None:
     (tmp_path / "tftp").mkdir()
-    port = board({"net_init": ["", 0], "dhcp": ["BOOTP broadcast 1\nRetry time exceeded; starting again\n", 1]})
-    with pytest.raises(UserError, match="'dhcp' failed with status 1"):
+    port = board(
+        {"net_init": ["", 0], "dhcp": ["BOOTP broadcast 1\nRetry time exceeded; starting again\n", 1], **NO_ADDRESS}
+    )
+    with pytest.raises(UserError, match="got no address from a DHCP server; it said\\n  BOOTP broadcast 1"):
         flash.flash(Job(image, method="tftp", tftp_root=tmp_path / "tftp", serial=port, yes=True))
 
 

@@ -42,7 +42,7 @@ def check() -> bool:
 
 def test(expression: str = "", fast: bool = False) -> bool:
     """Everything; or with `expression`, the Python tests that match it. Returns whether all is well."""
-    needs.debian("check", "native", "cross", "fuzz", "speech", "tests", "emulator")
+    needs.debian("check", "native", "cross", "fuzz", "speech", "tests", "emulator", "card", "uboot")
     for group in ("dev", "image", "board", "layer"):
         needs.python(group)
     if expression:

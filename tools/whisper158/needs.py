@@ -55,6 +55,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
         *("rpcsvc-proto", "wget", "xz-utils", "zstd"),
     ),
     "tests": ("mount", "scdoc", "systemd"),
+    "uboot": ("qemu-system-arm", "u-boot-qemu"),
 }
 
 # Groups of Python packages ([dependency-groups] in pyproject.toml), and which of them must come before.

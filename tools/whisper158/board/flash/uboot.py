@@ -28,12 +28,11 @@ FAILURES = (
     r"erase \S+ failed",
 )
 ACTION = re.compile(r"(?:WRITE|ERASE|FORMAT): start to (.+)")
-ADDRESS = re.compile(r"DHCP client bound to address (\d+\.\d+\.\d+\.\d+)")
 WRITING = 3600.0  # seconds
 CATCHING = 120.0
 DHCP = 90.0
 
-TFTP_COMMANDS = ("net_init", "dhcp", "setenv serverip ADDRESS", f"tftp2emmc {NAME}")
+TFTP_COMMANDS = ("net_init", "setenv autoload no", "dhcp", "setenv serverip ADDRESS", f"tftp2emmc {NAME}")
 STICK_COMMANDS = ("usb reset", f"usb2emmc {NAME}")
 
 
@@ -57,10 +56,8 @@ def catch(console: Console) -> None:
 def flash_tftp(console: Console, folder: Path, server: str) -> None:
     """`folder` is what the TFTP server gives out as SYNAIMG; without `server` it is this computer."""
     catch(console)
-    address = network(console)
-    server = server or (tftp.address_towards(address) if address else "")
-    if not server:
-        raise FlashError("U-Boot did not say its address, so ours is unknown to it", "name it with --server")
+    board = network(console)
+    server = server or tftp.address_towards(board)
     with step(f"Asking the TFTP server at {server}"):
         tftp.check(server, folder)
     console.uboot(f"setenv serverip {server}")
@@ -74,17 +71,25 @@ def network(console: Console) -> str:
     except CommandFailed as error:
         if "Unknown command" not in error.message:
             raise FlashError(f"U-Boot has no network: {error.message}", error.hint) from error
-        said = console.uboot("printenv ipaddr", status=False)
-        return said.partition("=")[2].strip()
-    said = console.uboot("dhcp", DHCP, errors=(r"Retry count exceeded", r"BOOTP broadcast 17"))
-    address = ADDRESS.search(said)
-    return address[1] if address else ""
+        if known := address(console):
+            return known
+    # Else it also fetches a program by TFTP, and where there is none, calls all of it a failure.
+    console.uboot("setenv autoload no")
+    said = console.uboot("dhcp", DHCP, status=False)
+    if known := address(console):
+        return known
+    raise FlashError("U-Boot got no address from a DHCP server; it said", said)
+
+
+def address(console: Console) -> str:
+    """U-Boot's own, empty where it has none."""
+    return console.uboot("echo ipaddr=${ipaddr}").partition("=")[2].strip()
 
 
 def flash_stick(console: Console) -> None:
     catch(console)
     said = console.uboot("usb reset", 60.0, status=False)
-    if re.search(r"\b0 Storage Device", said):
+    if re.search(r"\b0 Storage Device|No working controllers", said):
         raise FlashError("U-Boot sees no USB stick", "use one of the four USB-A sockets, and a stick of 32 GB or less")
     write(console, f"usb2emmc {NAME}")
 

@@ -212,10 +212,12 @@ def make_bmap(path: Path, data: bytes, ranges: list[tuple[int, int]]) -> None:
     for first, last in ranges:
         digest = hashlib.sha256(data[first * 4096 : (last + 1) * 4096]).hexdigest()
         lines.append(f"<Range chksum='{digest}'> {first}-{last} </Range>")
-    path.write_text(
+    text = (
         f"<?xml version='1.0'?><bmap version='2.0'><ImageSize> {len(data)} </ImageSize><BlockSize> 4096 </BlockSize>"
-        f"<ChecksumType> sha256 </ChecksumType><BlockMap>{''.join(lines)}</BlockMap></bmap>"
+        f"<ChecksumType> sha256 </ChecksumType><BmapFileChecksum> {'0' * 64} </BmapFileChecksum>"
+        f"<BlockMap>{''.join(lines)}</BlockMap></bmap>"
     )
+    path.write_text(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest()))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -242,6 +244,10 @@ def test_a_block_map_that_does_not_agree(desk: Desk, image: Path) -> None:
     with pytest.raises(CardUnusable, match="bytes 0 to 16384 are not what its block map says"):
         write_card(image, str(desk.card), yes=True, system=desk.system)
     assert desk.card.read_bytes()[:MIB] == bytes(MIB)
+    map_of_it = image.with_name("some.img.bmap")
+    map_of_it.write_text(map_of_it.read_text().replace("10-20", "10-21"))
+    with pytest.raises(UserError, match="is damaged: it is not what its own checksum says"):
+        write_card(image, str(desk.card), yes=True, system=desk.system)
     make_bmap(image.with_name("some.img.bmap"), data + b"x", [(0, 3)])
     with pytest.raises(UserError, match="is of another image"):
         write_card(image, str(desk.card), yes=True, system=desk.system)

@@ -192,8 +192,12 @@ def test_sticks_that_do_not_do(image: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
     with pytest.raises(UserError, match=r"has 0\.0 MB free"):
         copies.copy(found, tmp_path, full=False)
+    plain = load(synaimg.make(tmp_path / "SYNAIMG"))
     with pytest.raises(UserError, match="has no emmc_image_list_full"):
-        copies.contents(load(synaimg.make(tmp_path / "SYNAIMG")), full=True)
+        copies.contents(plain, full=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UserError, match="is the image itself"):
+        copies.copy(plain, tmp_path, full=False)
 
 
 # ---- TFTP

@@ -40,8 +40,9 @@ def beside(image: Path) -> Path | None:
 
 
 def read(path: Path) -> Map:
+    data = path.read_bytes()
     try:
-        root = ElementTree.fromstring(path.read_bytes())
+        root = ElementTree.fromstring(data)
         size, block = (int(root.findtext(name, "").strip()) for name in ("ImageSize", "BlockSize"))
         kind = root.findtext("ChecksumType", "sha256").strip()
         ranges = tuple(parse_ranges(root, block, size))
@@ -50,6 +51,10 @@ def read(path: Path) -> Map:
         die(f"{path} is no block map: {error}", "remove it to write the whole image")
     if not supported:
         die(f"{path} has checksums of an unknown kind, {kind!r}", "remove it to write the whole image")
+    digits = root.findtext("BmapFileChecksum", "").strip().encode()
+    # It is taken of the file with zeros in its own place.
+    if digits and hashlib.new(kind, data.replace(digits, b"0" * len(digits))).hexdigest().encode() != digits:
+        die(f"{path} is damaged: it is not what its own checksum says", "remove it to write the whole image")
     return Map(size, ranges, kind)
 
 

@@ -40,6 +40,8 @@ def copy(image: Image, target: Path, full: bool) -> Path:
     """Copies the image to `target`/SYNAIMG, whole or not at all, and compares what arrived."""
     files = contents(image, full)
     check_room(target, files)
+    if (target / NAME).resolve() == image.folder.resolve():
+        die(f"{image.folder} is the image itself, and would be replaced by its copy", "name another folder")
     folder, draft, old = (target / name for name in (NAME, f"{NAME}.new", f"{NAME}.old"))
     for left in (draft, old):
         shutil.rmtree(left, ignore_errors=True)

@@ -6,7 +6,7 @@ SECTION = "multimedia"
 
 # Which one: the name of a model of the layer, that is of files/NAME.w158.xz and files/NAME.inc, which "./inv model.install"
 # writes; or any file by its absolute path, with its sha256.
-WHISPER158_MODEL ??= "tiny.en-t158"
+WHISPER158_MODEL ??= "tiny.en-158"
 WHISPER158_MODEL_FILE ??= ""
 WHISPER158_MODEL_SHA256 ??= ""
 # The licence of WHISPER158_MODEL_FILE, as LICENSE has it. Without one it is not said that anybody may have the file.

@@ -17,7 +17,7 @@ from whisper158.model.fetch import MODELS
 from whisper158.model.load import load
 from whisper158.model.pack import FORMATS, Format, pack
 
-# Until a trained ternary model ships, the smallest one whose text can be trusted.
+# Until a ternary model is as good (docs/model-card.md), the smallest one whose text can be trusted.
 DEFAULT = "tiny.en-q8"
 
 # Days after which a packed model that nobody asked for, and that today's code would pack anew, is dropped.

@@ -153,7 +153,7 @@ def test_a_report_has_all_cells_and_says_what_is_missing(plan: Callable[..., Pat
     markdown, page = (file.read_text() for file in report.report(path))
     assert markdown.count("\n| golden |") == 4
     assert "| golden gptq wtg32 a16 |" in markdown and "| decoder cross_attn.key |" in markdown
-    assert "1 cells of the grid are not there yet" in markdown
+    assert "Cells of the grid that are not there yet: 1." in markdown
     assert "<svg" in page and page.count("<tr>") == 5 + 4 and "http" not in page.split("</svg>")[1]
 
 
@@ -188,6 +188,17 @@ def test_mistakes_are_named(changes: dict[str, Any], message: str, plan: Callabl
 def test_a_number_of_processes_is_checked(processes: str, plan: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match=f"--processes {processes} is not a whole number from 1"):
         run.run(plan(), processes)
+
+
+def test_what_goes_wrong_in_another_process_is_told_here(plan: Callable[..., Path]) -> None:
+    """Nothing is made up for those, so they know no such recordings."""
+    with pytest.raises(UserError, match="there is no set 'heard'"):
+        run.run(plan(), "2")
+
+
+@pytest.mark.parametrize("source", ["spoken", "/data/spoken/manifest.jsonl", "spoken.jsonl", "../data/spoken"])
+def test_a_source_is_called_like_its_set(source: str) -> None:
+    assert Source(source).name == "spoken"
 
 
 def test_calibration_is_chosen_by_ids_and_seed_alone() -> None:

@@ -5,6 +5,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -32,6 +33,11 @@ class Source:
     source: str
     clips: int = 128
     seed: int = 158
+
+    @property
+    def name(self) -> str:
+        path = Path(self.source)
+        return path.parent.name if path.name == sets.MANIFEST else path.stem
 
 
 def choose(source: Source) -> Set:

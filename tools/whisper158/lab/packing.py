@@ -25,7 +25,7 @@ def pack(path: Path, cell: str, out: str) -> Path:
     provenance = {
         "name": name,
         "quantisation": f"{job.method} {job.weights}, activations of {job.activations} bits, head {config.head}",
-        "calibration": f"{len(clips)} clips of {Path(source.source).name}, seed {source.seed}",
+        "calibration": f"{len(clips)} clips of {source.name}, seed {source.seed}",
     }
     with step(f"Quantising {job}"):
         made = quantise(job, config, clips, contexts.parse(config.evaluation.context))

@@ -39,7 +39,7 @@ LEGEND = (
     "WER: Whisper's English normaliser on both sides, 95 % by bootstrap over clips. Less float: the float model's rate "
     "in the same clips taken off, both resampled together.",
     "Blob: whether a blob can hold the matrices as they are (docs/blob-format.md).",
-    "Calibration: {clips} clips of {source}, seed {seed}; context {context}; the head has {head} weights.",
+    "Calibration clips: {clips} of {source}, seed {seed}; context {context}; the head has {head} weights.",
 )
 SENSITIVITY = "What layers lose of their output on the calibration, in per cent, on the average over blocks"
 AXES = (
@@ -161,13 +161,13 @@ def legend(config: Config, missing: int) -> Iterator[str]:
             frames=speech.frames,
             tokens=speech.tokens,
             clips=source.clips,
-            source=Path(source.source).name,
+            source=source.name,
             seed=source.seed,
             context=config.evaluation.context,
             head=config.head,
         )
     if missing:
-        yield f"{missing} cells of the grid are not there yet."
+        yield f"Cells of the grid that are not there yet: {missing}."
 
 
 def markdown(config: Config, rows: Sequence[Row], missing: int) -> str:

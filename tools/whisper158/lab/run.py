@@ -9,6 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from whisper158.console import duration, say
+from whisper158.console import console, duration, say
 from whisper158.errors import die
 from whisper158.evaluate.accuracy import contexts
 from whisper158.evaluate.accuracy.listeners import pytorch_source
@@ -128,12 +129,13 @@ def made(missing: Sequence[Job], config: Config, processes: int) -> Iterator[Job
     """Makes cells, and tells of each when it is there."""
     if processes == 1:
         for job in missing:
-            make(job, config)
+            with console.status(str(job)):
+                make(job, config)
             yield job
         return
     # Forked processes would share PyTorch's threads, which do not survive that.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(missing) or 1), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(processes, len(missing) or 1), context, initializer=end_quietly) as pool:
         waiting: dict[Future[None], Job] = {pool.submit(make, job, config): job for job in missing}
         try:
             while waiting:
@@ -143,6 +145,11 @@ def made(missing: Sequence[Job], config: Config, processes: int) -> Iterator[Job
                     yield waiting.pop(future)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def end_quietly() -> None:
+    """An interrupt ends this process at once and without a word; what is written whole stays."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def make(job: Job, config: Config) -> None:

@@ -44,7 +44,7 @@ class QemuBench:
         self.state = self.board.folder / "state.qcow2"
 
     def start(self) -> Wires:
-        self.board.power_on()
+        self.board.boot(self.machine.budget.boot)
         return self._connect()
 
     def reboot(self, wires: Wires) -> Wires:

@@ -11,16 +11,21 @@ import pytest
 from whisper158.errors import UserError
 from whisper158.model import blob
 from whisper158.model.golden import golden
+from whisper158.model.load import load
 from whisper158.model.ternary import unpack
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
 pytest.importorskip("whisper", reason="needs OpenAI's Whisper: ./inv install oracle")
+pytest.importorskip("tiktoken", reason="needs tiktoken: ./inv install train")
 
+from whisper158.evaluate.accuracy import contexts, listeners, sets  # noqa: E402
 from whisper158.evaluate.simulate import encode, simulation  # noqa: E402
+from whisper158.lab import calibration  # noqa: E402
 from whisper158.lab import method as methods  # noqa: E402
 from whisper158.lab.export import export  # noqa: E402
 from whisper158.lab.families import whisper as family  # noqa: E402
 from whisper158.lab.grid import parse  # noqa: E402
+from whisper158.lab.hearing import Listening, hear  # noqa: E402
 from whisper158.lab.method import Method, Outcome, Scheme  # noqa: E402
 from whisper158.lab.methods.awq import Awq  # noqa: E402
 from whisper158.lab.methods.gptq import Gptq  # noqa: E402
@@ -87,3 +92,21 @@ def test_what_else_the_runtime_could_not_compute_is_refused(tmp_path: Path) -> N
     with pytest.raises(UserError, match="the runtime has no ternary token embedding"):
         export(model, golden(), Outcome(), family.quantise_head(model, parse("wt")), scheme, path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.network
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_the_runtime_says_what_the_laboratory_said(tmp_path: Path) -> None:
+    """Real weights in 4 bits, real speech. The runtime's products and ours differ in their last bits only."""
+    checkpoint, clips = load("tiny.en"), sets.find("asterisk", 6).utterances
+    model, scheme = family.model(checkpoint), Scheme(parse("w4g64"))
+    flows = calibration.flows(model, checkpoint, clips[:1], contexts.FULL)
+    outcome = methods.apply(Rtn(scheme), model, flows)
+    head = family.quantise_head(model, parse("w8"))
+    export(model, checkpoint, outcome, head, scheme, tmp_path / "made.w158")
+    said = hear(Listening(model, calibration.rules(checkpoint), contexts.FULL), clips)
+    with listeners.through_runtime(tmp_path / "made.w158", contexts.FULL, threads=1) as runtime:
+        texts = [runtime.hear(clip.load()) for clip in clips]
+    assert [heard and heard.text for heard in texts] == [each.text for each in said]
+    assert all(each.text for each in said)

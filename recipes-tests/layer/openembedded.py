@@ -6,7 +6,6 @@ BitBake refuses to be root, so root runs it as nobody, on a machine without a ne
 """
 
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from whisper158.run import ending, spelled
 
 USER = 65534  # nobody
 
-# What sets up a host for oe-core (its own "Required Packages"), as far as nothing is fetched or run here.
+# BitBake starts with no other.
 LOCALE = "en_US.UTF-8"
 
 # Parsed and planned by one process, as the machine may have others at work.
@@ -60,6 +59,3 @@ class BuildFolder:
         if done.returncode != 0:
             die(f"{spelled(command)} {ending(done.returncode)}:\n{done.stdout[-20_000:]}")
         return done.stdout
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -18,7 +18,6 @@ from wyoming.info import Describe, Info
 
 from whisper158.board.service import UNIT, WYOMING, Event, Service
 from whisper158.board.target import Target
-from whisper158.board.voice import wav
 from whisper158.data.audio import SAMPLE_RATE, load
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.wer import word_error_rate
@@ -53,7 +52,7 @@ def test_every_kernel_is_right(target: Target, babbler: Path) -> None:
 def test_transcribes_a_file(target: Target, sentence: Clip, record_property: Record) -> None:
     """In a window that is no longer than the sentence, for emulated machines are slow."""
     path = "/run/whisper158-sentence.wav"
-    target.put(wav(sentence), path)
+    target.put(sentence.path.read_bytes(), path)
     frames = 50 * math.ceil(sentence.seconds)
     said = target.check(
         f"whisper158 transcribe --json --audio-context={frames} {path}; s=$?; rm {path}; exit $s",

@@ -43,6 +43,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
         "systemd",
     ),
     "fuzz": ("clang", "libclang-rt-14-dev"),
+    "sound": ("alsa-utils",),
     "speech": ("flite",),
     "voices": ("libespeak-ng1",),
     "npm": ("npm",),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from whisper158 import needs
 from whisper158.board.person import ask
 from whisper158.board.target import Target
 from whisper158.data.audio import SAMPLE_RATE, load, resample
@@ -46,6 +47,7 @@ def cable(pcm: str) -> Voice:
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
             file.write(wav(clip))
             file.flush()
+            needs.debian("sound")
             run(["aplay", "--quiet", f"--device={pcm}", file.name])
 
     return say

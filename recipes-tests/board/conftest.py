@@ -28,8 +28,8 @@ from whisper158.model import silero
 from whisper158.model.golden import golden
 from whisper158.model.pack import FORMATS, pack
 
-# A sentence that is short, and that the smallest model understands whatever window it listens in.
-SENTENCE = "vm-msgsaved"
+# A sentence that is short, and that the smallest models understand whatever window they listen in.
+SENTENCE = "conf-extended"
 ENTRY = pytest.StashKey[report.Entry]()
 RUN = pytest.StashKey["Run"]()
 

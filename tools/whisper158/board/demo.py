@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from whisper158.board.target import Target
 
 # Recordings of a person. They are short, for the emulated processor is some thirty times slower than the host's.
-SENTENCES = ("vm-msgsaved", "check-number-dial-again")
+SENTENCES = ("conf-extended", "confbridge-conf-begin")
 
 LOGS = BUILD / "demo"
 
@@ -64,6 +64,7 @@ def boot_and_speak(target: "Target") -> None:
         target.start()
     with step("Waiting until whisper158d listens"):
         hello = service.wait_listening()
+    say("Its processor is emulated, its clock goes by its instructions, and so its seconds are longer than ours.")
     say(f"whisper158d {hello['version']} listens, with {hello['model']}.")
     for name in SENTENCES:
         speak(target, service, clips[name])
@@ -94,5 +95,5 @@ def show(event: "Event", seconds: float) -> None:
         case "final" if not event["text"]:
             say(f"{seconds:6.1f} s  no words were heard in it")
         case "final":
-            say(f"{seconds:6.1f} s  heard, {event['latency']:.1f} s after the last word:")
+            say(f"{seconds:6.1f} s  heard, {event['latency']:.1f} s after the last word by the board's own clock:")
             print(event["text"], flush=True)

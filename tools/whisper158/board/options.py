@@ -22,7 +22,7 @@ class Options:
 
     HELP: ClassVar[dict[str, str]] = {
         "image": "The folder of an image for the emulated machines (default: the newest that was built)",
-        "model": "The model that is in the image: a name or a .w158 file (default: the layer's)",
+        "model": "The model that is in the image: a name or a .w158 file (default: that of build-image)",
         "serial": "The board's serial port, such as /dev/ttyUSB0",
         "host": "The board's address, with :PORT if sshd has another one",
         "user": "Who logs in on the board (default: root)",

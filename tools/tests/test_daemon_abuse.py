@@ -208,6 +208,8 @@ def test_bad_command_lines(whisper158d: Path, golden: Path, tmp_path: Path) -> N
         (["speech.wav"], os.EX_USAGE, "--input speech.wav"),
         (["--threads=0"], os.EX_USAGE, "--threads 0"),
         (["--interim=often"], os.EX_USAGE, "often"),
+        (["--audio-context=0"], os.EX_USAGE, "0 is not a number from 1 to 1500"),
+        (["--audio-context=fit"], os.EX_USAGE, "fit is not a number from 1 to 1500"),
         (["--fast"], os.EX_USAGE, "--input"),
         (["--no-microphone", "--input=x"], os.EX_USAGE, "--no-microphone"),
         ([f"--model={tmp_path / 'absent'}"], os.EX_NOINPUT, "absent"),

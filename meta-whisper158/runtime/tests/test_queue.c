@@ -238,6 +238,20 @@ static void test_pace(void) {
     assert(pace_allows_interim(&pace, 100, 101.0));
 }
 
+static void test_pace_counts_frames(const char *golden) {
+    const uint32_t automatic = WHISPER158_AUDIO_CONTEXT_AUTO;
+    whisper158_error error;
+    whisper158_model *model;
+
+    assert(whisper158_model_open(&model, golden, &error) == 0);
+    assert(pace_frames(model, 100, 0) == 0.0 && pace_frames(model, automatic, 0) == 0.0);
+    assert(pace_frames(model, 100, 4 * SECOND) == 200.0); /* whole windows */
+    assert(pace_frames(model, 100, 5 * SECOND) == 300.0); /* the last one is no shorter */
+    assert(pace_frames(model, WHISPER158_AUDIO_CONTEXT_FULL, SECOND) == 1500.0);
+    assert(pace_frames(model, automatic, SECOND / 4) == whisper158_model_fit_audio_context(model, SECOND / 4));
+    (void)whisper158_model_close(model);
+}
+
 static void test_latencies(void) {
     Latencies latencies = {0};
 
@@ -260,6 +274,7 @@ int main(int argc, char **argv) {
     test_closed();
     test_worker(argv[1]);
     test_pace();
+    test_pace_counts_frames(argv[1]);
     test_latencies();
     return 0;
 }

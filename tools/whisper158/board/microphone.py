@@ -24,8 +24,8 @@ DAY = 24 * 3600 * SAMPLE_RATE * FRAME  # bytes
 
 # Between what QEMU has read and what is said: it must not get there while that is written.
 AHEAD = 0.3  # seconds
-# QEMU reads as fast as time goes, whatever the guest does, so that this long without a sign means that nobody records.
-STALLED = 10.0  # seconds
+# Whoever records reads every few milliseconds of the guest's time, of which a busy host makes seconds.
+STALLED = 60.0  # seconds
 POLL = 0.02  # seconds
 
 Samples = npt.NDArray[np.int16]

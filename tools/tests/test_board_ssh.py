@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Boards over the network, played by a server in this process that runs what it is told in a shell here."""
 
+import dataclasses
+import hashlib
 import socket
 import subprocess
 import threading
@@ -16,6 +18,9 @@ import paramiko
 import pytest
 
 from whisper158.board import ssh
+from whisper158.board.machine import SL1680
+from whisper158.board.open import open_target
+from whisper158.board.options import Options
 from whisper158.errors import UserError
 
 KEY = paramiko.RSAKey.generate(2048)
@@ -213,6 +218,59 @@ def test_a_damaged_list_of_keys_is_told_of() -> None:
     ssh.pins_file().write_text("{")
     with pytest.raises(UserError, match=r"boards\.json is damaged"):
         ssh.pinned(ssh.Address("board"))
+
+
+@pytest.fixture
+def options(server: Server, tmp_path: Path) -> Options:
+    """Of a board that is reached over the network alone; its switch writes down what it was told."""
+    switch = tmp_path / "switch"
+    switch.write_text(f"#!/bin/sh\necho $1 >>{tmp_path}/switched\n")
+    switch.chmod(0o755)
+    (tmp_path / "model.w158").write_bytes(b"model")
+    return Options(
+        model=str(tmp_path / "model.w158"),
+        host=str(server.address),
+        host_key=FINGERPRINT,
+        power_command=str(switch),
+    )
+
+
+def test_a_board_is_reached_by_the_key_that_was_said(options: Options, tmp_path: Path) -> None:
+    target = open_target(SL1680, options, tmp_path)
+    target.start()
+    assert target.run("echo $((6 * 7))") == (0, "42")
+    assert (tmp_path / "switched").read_text() == "on\n"
+    assert target.bench.facts.model_sha256 == hashlib.sha256(b"model").hexdigest()
+    target.close()
+
+
+def test_a_board_whose_key_nobody_knows_is_not_talked_to(options: Options, tmp_path: Path) -> None:
+    target = open_target(SL1680, dataclasses.replace(options, host_key=""), tmp_path)
+    with pytest.raises(UserError, match=r"the key of .* is not known"):
+        target.start()
+
+
+def test_a_power_cut_is_off_and_on_again(
+    options: Options, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the board has gone shows by its not answering; then it does again."""
+    monkeypatch.setattr("whisper158.board.physical.OFF_SECONDS", 0.0)
+    target = open_target(SL1680, options, tmp_path)
+    target.start()
+    first = target.wires.ssh
+    gone = iter((OSError("gone"),))
+    real = ssh.Ssh.__init__
+
+    def once_gone(self: ssh.Ssh, address: ssh.Address, fingerprints: frozenset[str]) -> None:
+        for error in gone:
+            raise error
+        real(self, address, fingerprints)
+
+    monkeypatch.setattr(ssh.Ssh, "__init__", once_gone)
+    target.cut_power()
+    assert (tmp_path / "switched").read_text() == "on\noff\non\n"
+    assert target.wires.ssh is not first and target.run("true") == (0, "")
+    target.close()
 
 
 def test_fingerprints_are_those_of_ssh_keygen(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 import shlex
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from whisper158.board import report, serial, ssh
@@ -13,7 +14,7 @@ from whisper158.board.options import Options
 from whisper158.board.person import ask
 from whisper158.board.target import Facts, Failed, Target, Wires
 from whisper158.board.voice import voice
-from whisper158.errors import die
+from whisper158.errors import UserError, die
 from whisper158.evaluate.sounds import Clip
 from whisper158.run import run
 
@@ -48,7 +49,9 @@ class BoardBench:
         return self._connect()
 
     def reboot(self, wires: Wires) -> Wires:
-        Target(self.machine, self, wires).run("systemctl reboot")
+        # It may be gone before it has answered.
+        with suppress(UserError, *ssh.Ssh.ERRORS):
+            Target(self.machine, self, wires).run("systemctl reboot")
         return self._reconnect(wires)
 
     def cut_power(self, wires: Wires) -> Wires:

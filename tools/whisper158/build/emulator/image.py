@@ -30,7 +30,7 @@ AUDIO_CONTEXT = 200
 # Where the shortest context that a model was validated for stands in its section "config" (docs/blob-format.md).
 SHORTEST = 10
 # Days after which an image that nobody asked for is dropped.
-KEPT_DAYS = 3
+KEPT_DAYS = 1
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pexpect
@@ -25,7 +23,7 @@ import yocto_world
 from yocto_world import World
 
 from whisper158 import needs
-from whisper158.build import drive, kas, report
+from whisper158.build import drive, emulator, kas, report
 from whisper158.build import image as building
 from whisper158.build.pins import HEAD
 from whisper158.paths import GOLDEN
@@ -394,7 +392,7 @@ def test_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         asked.append(model)
         return tmp_path
 
-    monkeypatch.setitem(sys.modules, "whisper158.build.emulator", SimpleNamespace(build=build))
+    monkeypatch.setattr(emulator, "build", build)
     monkeypatch.setattr(report, "BUILD", tmp_path / "build")
     building.build(building.request("emulator", [], "tiny", False, False, False, False, False))
     assert asked == ["tiny"]

@@ -134,7 +134,7 @@ def test_provenance_cannot_play_with_the_terminal(cli: Cli, read: blob.Blob, tmp
     assert b"\x1b" not in result.stderr
 
 
-COMMANDS = ["transcribe", "info", "bench", "tune", "devices", "listen", "stats"]
+COMMANDS = ["transcribe", "info", "bench", "tune", "selftest", "devices", "listen", "stats"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

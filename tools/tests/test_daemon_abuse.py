@@ -73,6 +73,8 @@ def test_no_more_clients_than_allowed(served: Daemon) -> None:
         client.close()
     for other in others:
         other.close()
+    served.until_logged("whisper158d: a subscriber is refused: there are 4, which is the limit")
+    served.until_logged("whisper158d: wyoming: a client is refused: there are 4, which is the limit")
     assert served.log.count("which is the limit") == 2
 
 

@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Flashing through U-Boot: the copies that it reads, the server that it asks, and what it says at its prompt."""
 
-import os
 import shutil
-import signal
 import socket
 import struct
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +14,7 @@ import pytest
 import synaimg
 from test_flash_usb import facts
 
-from tests.fake_board import start_on_port
+from tests.fake_board import boards
 from whisper158.board.flash import copies, flash, tftp, uboot
 from whisper158.board.flash.confirm import NotConfirmed
 from whisper158.board.flash.image import load
@@ -44,20 +41,15 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    boards: list[subprocess.Popen[bytes]] = []
+    with boards() as start_board:
 
-    def start(replies: dict[str, list[Any]], root_id: str = synaimg.ROOT_ID.hex, **plan: Any) -> str:
-        programs = tmp_path / "programs"
-        facts(programs, "mmcblk0p12", root_id, "0.05")
-        plan = {"start": "uboot", "state": str(tmp_path / "typed"), **plan}
-        process, port = start_on_port(path=str(programs), replies=replies, **plan)
-        boards.append(process)
-        return port
+        def start(replies: dict[str, list[Any]], root_id: str = synaimg.ROOT_ID.hex, **plan: Any) -> str:
+            programs = tmp_path / "programs"
+            facts(programs, "mmcblk0p12", root_id, "0.05")
+            plan = {"start": "uboot", "state": str(tmp_path / "typed"), **plan}
+            return start_board(path=str(programs), replies=replies, **plan)
 
-    yield start
-    for process in boards:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        yield start
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import synaimg
 
-from tests.fake_board import start_on_port
+from tests.fake_board import boards, start_on_port
 from whisper158.board.flash import flash as flashing
 from whisper158.board.flash import tool, usb
 from whisper158.board.flash.confirm import NotConfirmed
@@ -58,20 +58,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 @pytest.fixture
 def board(bench: Bench) -> Iterator[Callable[..., str]]:
     """`board(...)` starts a made-up board in USB boot mode, and is its serial port."""
-    boards: list[subprocess.Popen[bytes]] = []
+    with boards() as start_board:
 
-    def start(root: str = "mmcblk0p12", root_id: str = synaimg.ROOT_ID.hex, uptime: str = "0.05", **plan: Any) -> str:
-        programs = bench.folder / "programs"
-        facts(programs, root, root_id, uptime)
-        plan = {"start": "flashing", "verdict": SUCCESS, "sent": str(bench.folder / "sent"), **plan}
-        process, port = start_on_port(path=str(programs), **plan)
-        boards.append(process)
-        return port
+        def start(
+            root: str = "mmcblk0p12", root_id: str = synaimg.ROOT_ID.hex, uptime: str = "0.05", **plan: Any
+        ) -> str:
+            programs = bench.folder / "programs"
+            facts(programs, root, root_id, uptime)
+            plan = {"start": "flashing", "verdict": SUCCESS, "sent": str(bench.folder / "sent"), **plan}
+            return start_board(path=str(programs), **plan)
 
-    yield start
-    for process in boards:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        yield start
 
 
 def facts(folder: Path, root: str, root_id: str, uptime: str) -> None:

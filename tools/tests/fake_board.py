@@ -9,11 +9,14 @@ It is a program by itself so that tests meet it as they would a board: through a
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import termios
 import time
 import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +233,24 @@ def start_on_port(**plan: Any) -> tuple[subprocess.Popen[bytes], str]:
     os.close(master)
     os.close(slave)
     return process, port
+
+
+@contextmanager
+def boards() -> Iterator[Callable[..., str]]:
+    """Starts made-up boards, each of which is its serial port's path here, and ends them all."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(**plan: Any) -> str:
+        process, port = start_on_port(**plan)
+        processes.append(process)
+        return port
+
+    try:
+        yield start
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def spawn(**plan: Any) -> Any:

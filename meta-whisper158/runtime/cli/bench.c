@@ -17,6 +17,7 @@
 #include "bench_print.h"
 #include "command.h"
 #include "file.h"
+#include "find_model.h"
 #include "options.h"
 #include "report.h"
 #include "tuning.h"
@@ -106,49 +107,36 @@ typedef struct Options {
     bool json, help;
 } Options;
 
-/* Seconds of audio of which there is at least a sample and at most a window, else 0. */
-static double parse_seconds(const char *text) {
-    char *end;
-    const double value = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(value * WHISPER158_SAMPLE_RATE >= 1) || value > WHISPER158_WINDOW_SECONDS)
-        return 0;
-    return value;
-}
-
-/* Returns 0, or an exit status. */
-static int parse_count(uint32_t *out, const char *name, const char *value, uint32_t max) {
-    *out = parse_number(value, max);
-    if (*out == 0)
-        return report_usage("bench", "--%s %s is not a number from 1 to %" PRIu32, name, value, max);
-    return 0;
+/* What takes a number or a name. Returns 0, or -EINVAL and a sentence. */
+static int parse_value(Options *o, int option, const char *value, whisper158_error *error) {
+    switch (option) {
+    case 'r':
+        return parse_number(&o->repeats, "--repeat", value, 1, MEASURE_MAX_REPEATS, error);
+    case 't':
+        return parse_number(&o->machine.threads, "--threads", value, 1, WHISPER158_MAX_THREADS, error);
+    case OPTION_SECONDS:
+        return parse_seconds(&o->seconds, "--seconds", value, 1.0 / WHISPER158_SAMPLE_RATE, WHISPER158_WINDOW_SECONDS,
+                             error);
+    case OPTION_AUDIO_CONTEXT:
+        return parse_audio_context(&o->frames, value, error);
+    case OPTION_TOKENS:
+        return parse_number(&o->tokens, "--tokens", value, 1, MAX_TOKENS, error);
+    default:
+        return parse_kernels(&o->machine.kernels, value, error);
+    }
 }
 
 /* Returns 0, or an exit status. */
 static int parse_option(Options *o, int option, const char *value) {
+    whisper158_error error;
+
     switch (option) {
     case 'i':
         o->input = value;
         return 0;
-    case 'r':
-        return parse_count(&o->repeats, "repeat", value, MEASURE_MAX_REPEATS);
-    case 't':
-        return parse_count(&o->machine.threads, "threads", value, WHISPER158_MAX_THREADS);
     case 'h':
         o->help = true;
         return 0;
-    case OPTION_SECONDS:
-        o->seconds = parse_seconds(value);
-        if (o->seconds == 0)
-            return report_usage("bench", "--seconds %s is not a number above 0 and at most %d", value,
-                                WHISPER158_WINDOW_SECONDS);
-        return 0;
-    case OPTION_AUDIO_CONTEXT:
-        return parse_audio_context(&o->frames, value, "bench");
-    case OPTION_TOKENS:
-        return parse_count(&o->tokens, "tokens", value, MAX_TOKENS);
-    case OPTION_KERNELS:
-        return parse_kernels(&o->machine.kernels, value, "bench");
     case OPTION_CACHE:
         o->tuning.file = value;
         return 0;
@@ -162,7 +150,7 @@ static int parse_option(Options *o, int option, const char *value) {
         o->json = true;
         return 0;
     default:
-        return EX_SOFTWARE;
+        return parsed("bench", parse_value(o, option, value, &error), &error);
     }
 }
 

@@ -6,8 +6,6 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
-#include "whisper158.h"
-
 int command_transcribe(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
@@ -24,11 +22,5 @@ int print_help(const char *text);
 
 /* Sees to it that what was printed to standard output arrived. Returns the exit status. */
 int finish_output(void);
-
-/* The model that `path` names. NULL stands for $WHISPER158_MODEL, where that is not set for the one that is installed. */
-const char *find_model_path(const char *path);
-
-/* Opens it. Returns as whisper158_model_open; the sentence tells where it looked. */
-int find_model(whisper158_model **out, const char *path, whisper158_error *error);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../daemon/alsa.h"
+#include "alsa.h"
 #include "command.h"
 #include "file.h"
 #include "json.h"

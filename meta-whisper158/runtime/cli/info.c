@@ -225,44 +225,24 @@ static int show(const char *path, const Options *o) {
     return r < 0 ? report_output(r, &error) : 0;
 }
 
-/* Seconds of audio, at least a sample of it, else 0. */
-static double parse_seconds(const char *text) {
-    char *end;
-    const double value = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(value * WHISPER158_SAMPLE_RATE >= 1) || value > NEED_MAX_SECONDS)
-        return 0;
-    return value;
-}
-
-static int parse_count(uint32_t *out, const char *name, const char *value, uint32_t max) {
-    *out = parse_number(value, max);
-    if (*out == 0)
-        return report_usage("info", "--%s %s is not a number from 1 to %" PRIu32, name, value, max);
-    return 0;
-}
-
-/* Returns 0, or an exit status. */
-static int parse_memory_option(NeedOptions *need, int option, const char *value) {
+/* Returns 0, or -EINVAL and a sentence. */
+static int parse_memory_option(NeedOptions *need, int option, const char *value, whisper158_error *error) {
     switch (option) {
     case OPTION_SECONDS:
-        need->seconds = parse_seconds(value);
-        if (need->seconds == 0)
-            return report_usage("info", "--seconds %s is not a number above 0 and at most %d", value, NEED_MAX_SECONDS);
-        return 0;
+        return parse_seconds(&need->seconds, "--seconds", value, 1.0 / WHISPER158_SAMPLE_RATE, NEED_MAX_SECONDS, error);
     case OPTION_AUDIO_CONTEXT:
-        return parse_audio_context(&need->audio_context, value, "info");
+        return parse_audio_context(&need->audio_context, value, error);
     case OPTION_TOKENS:
-        return parse_count(&need->tokens, "tokens", value, MAX_TOKENS);
-    case 't':
-        return parse_count(&need->machine.threads, "threads", value, WHISPER158_MAX_THREADS);
+        return parse_number(&need->tokens, "--tokens", value, 1, MAX_TOKENS, error);
     default:
-        return EX_SOFTWARE;
+        return parse_number(&need->machine.threads, "--threads", value, 1, WHISPER158_MAX_THREADS, error);
     }
 }
 
 /* Returns 0, or an exit status. */
 static int parse_option(Options *o, int option, const char *value) {
+    whisper158_error error;
+
     switch (option) {
     case 's':
         o->sections = true;
@@ -278,7 +258,7 @@ static int parse_option(Options *o, int option, const char *value) {
         return 0;
     default:
         o->for_memory = true;
-        return parse_memory_option(&o->need, option, value);
+        return parsed("info", parse_memory_option(&o->need, option, value, &error), &error);
     }
 }
 

@@ -55,7 +55,7 @@ static int print_commands(void) {
     for (size_t i = 0; i < N_COMMANDS; i++)
         (void)printf("  %-12s %s\n", commands[i].name, commands[i].summary);
     return print_help("\n"
-                      "  --help       print this text; \"whisper158 COMMAND --help\" tells about a command\n"
+                      "  --help       print this text; \"whisper158 COMMAND --help\" is about a command\n"
                       "  --version    print the version\n");
 }
 

@@ -4,23 +4,25 @@
  * whisper158 selftest: whether this machine, with this model, gives the right words. It needs neither a network nor a sound
  * card: a recording of three seconds and a small model with every format of weights come with the program.
  */
-#include "selftest.h"
-
 #include <ctype.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "audio.h"
 #include "command.h"
 #include "file.h"
+#include "find_model.h"
 #include "json.h"
 #include "progress.h"
 #include "report.h"
+#include "selftest_kernels.h"
 #include "transcript.h"
+#include "verdict.h"
+#include "whisper158.h"
 
 /* What is said in the recording, and how much of it a model may get wrong: the smallest ones are no perfect listeners, but
  * kernels or weights that are broken get nothing right. */
@@ -73,18 +75,10 @@ typedef struct Check {
 
 enum { KERNELS, MODEL, DETECTOR, WORDS, N_CHECKS };
 
-void verdict(Verdict *out, Result result, const char *format, ...) {
-    va_list arguments;
-
-    out->result = result;
-    va_start(arguments, format);
-    (void)vsnprintf(out->text, sizeof out->text, format, arguments);
-    va_end(arguments);
-}
-
 /* ---------------------------------------------------------------------------------------------------------------- checks */
 
-void check_model(Verdict *out, whisper158_model **model, const char *path) {
+/* Opens the model, and with it checks every checksum. NULL: as whisper158 transcribe does. *model stays NULL on failure. */
+static void check_model(Verdict *out, whisper158_model **model, const char *path) {
     whisper158_model_info info;
     whisper158_error error;
     const char *name;
@@ -115,7 +109,8 @@ static double heard(whisper158_vad *vad, const float *samples, size_t count) {
     return frames ? (double)speech / (double)frames : 0;
 }
 
-void check_detector(Verdict *out, const whisper158_model *model, const Audio *speech) {
+/* The model's detector, with the recording and without a sound. */
+static void check_detector(Verdict *out, const whisper158_model *model, const Audio *speech) {
     whisper158_vad *vad = NULL;
     whisper158_error error;
     double in_speech, in_silence;
@@ -214,7 +209,8 @@ static void judge(Verdict *out, const Transcript *transcript) {
             length > 200 ? 200 : (int)length, text, wrong == 0 ? "" : "; what is said is \"" SAID "\"");
 }
 
-void check_words(Verdict *out, const whisper158_model *model, const Audio *speech) {
+/* The model's words for the recording. */
+static void check_words(Verdict *out, const whisper158_model *model, const Audio *speech) {
     whisper158_options options = WHISPER158_OPTIONS_DEFAULT;
     Transcript transcript = {0};
     whisper158_context *context = NULL;

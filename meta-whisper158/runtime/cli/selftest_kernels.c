@@ -6,7 +6,7 @@
  * neighbour, so sets do not agree to the bit here; a kernel that is wrong is wrong by far more. (To the bit, kernel by kernel,
  * they are held against the reference by tests/kernels, which the package with the tests brings along.)
  */
-#include "selftest.h"
+#include "selftest_kernels.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "whisper158.h"
 
 #define REFERENCE "ref"
 

@@ -42,6 +42,9 @@ const char settings_help[] = "Usage: whisper158 transcribe [OPTION]... FILE...\n
                              "                           full: 1500 (30 s); auto (default): what the audio\n"
                              "                           needs, if the model was validated for that (see\n"
                              "                           \"whisper158 info\"), else full. Less is faster\n"
+                             "      --prompt TEXT        what was said before, or names and terms that may\n"
+                             "                           come: guides the beginning of each FILE; of a long\n"
+                             "                           one the end counts, about 220 tokens\n"
                              "      --condition-on-previous\n"
                              "                           let the text of a window guide the next one\n"
                              "\n"
@@ -83,6 +86,7 @@ enum {
     OPTION_TASK,
     OPTION_TRANSLATE,
     OPTION_AUDIO_CONTEXT,
+    OPTION_PROMPT,
     OPTION_CONDITION,
     OPTION_TIMESTAMPS,
     OPTION_NO_TIMESTAMPS,
@@ -102,6 +106,7 @@ static const struct option long_options[] = {
     {"task", required_argument, NULL, OPTION_TASK},
     {"translate", no_argument, NULL, OPTION_TRANSLATE},
     {"audio-context", required_argument, NULL, OPTION_AUDIO_CONTEXT},
+    {"prompt", required_argument, NULL, OPTION_PROMPT},
     {"condition-on-previous", no_argument, NULL, OPTION_CONDITION},
     {"timestamps", no_argument, NULL, OPTION_TIMESTAMPS},
     {"no-timestamps", no_argument, NULL, OPTION_NO_TIMESTAMPS},
@@ -137,16 +142,15 @@ static int parse_when(When *out, const char *value) {
 
 /* Returns 0, or an exit status. */
 static int parse_option(Settings *s, int option, const char *value) {
+    whisper158_error error;
+
     switch (option) {
     case 'm':
         s->model = value;
         return 0;
     case 't':
-        s->machine.threads = parse_number(value, WHISPER158_MAX_THREADS);
-        if (s->machine.threads == 0)
-            return report_usage("transcribe", "--threads %s is not a number from 1 to %d", value,
-                                WHISPER158_MAX_THREADS);
-        return 0;
+        return parsed("transcribe",
+                      parse_number(&s->machine.threads, "--threads", value, 1, WHISPER158_MAX_THREADS, &error), &error);
     case 'l':
         s->listen.language = value;
         return 0;
@@ -160,7 +164,7 @@ static int parse_option(Settings *s, int option, const char *value) {
         s->help = true;
         return 0;
     case OPTION_KERNELS:
-        return parse_kernels(&s->machine.kernels, value, "transcribe");
+        return parsed("transcribe", parse_kernels(&s->machine.kernels, value, &error), &error);
     case OPTION_CACHE:
         s->tuning.file = value;
         return 0;
@@ -174,7 +178,10 @@ static int parse_option(Settings *s, int option, const char *value) {
         return 0;
     case OPTION_AUDIO_CONTEXT:
         s->fit = strcmp(value, "auto") == 0;
-        return parse_audio_context(&s->listen.audio_context, value, "transcribe");
+        return parsed("transcribe", parse_audio_context(&s->listen.audio_context, value, &error), &error);
+    case OPTION_PROMPT:
+        s->listen.prompt = value;
+        return 0;
     case OPTION_CONDITION:
         s->listen.condition_on_previous = true;
         return 0;

@@ -12,6 +12,7 @@
 #include "audio.h"
 #include "command.h"
 #include "file.h"
+#include "find_model.h"
 #include "progress.h"
 #include "report.h"
 #include "settings.h"

@@ -16,6 +16,7 @@
 
 #include "command.h"
 #include "file.h"
+#include "find_model.h"
 #include "options.h"
 #include "report.h"
 #include "tune_print.h"
@@ -98,38 +99,19 @@ typedef struct Options {
 /* ------------------------------------------------------------------------------------------------------ options */
 
 /* Returns 0, or an exit status. */
-static int parse_budget(double *out, const char *text) {
-    char *end;
-
-    *out = strtod(text, &end);
-    if (end == text || *end != '\0' || !(*out > 0) || *out > MAX_BUDGET)
-        return report_usage("tune", "--budget %s is not a number of seconds above 0 and at most %d", text, MAX_BUDGET);
-    return 0;
-}
-
-/* Returns 0, or an exit status. */
-static int parse_file(const char **out, const char *name, const char *value) {
-    *out = value;
-    if (*value == '\0' || strcmp(value, "-") == 0)
-        return report_usage("tune", "--%s needs the name of a file", name);
-    return 0;
-}
-
-/* Returns 0, or an exit status. */
 static int parse_option(Options *o, int option, const char *value) {
+    whisper158_error error;
+
     switch (option) {
     case 't':
-        o->threads = parse_number(value, WHISPER158_MAX_THREADS);
-        if (o->threads == 0)
-            return report_usage("tune", "--threads %s is not a number from 1 to %d", value, WHISPER158_MAX_THREADS);
-        return 0;
+        return parsed("tune", parse_number(&o->threads, "--threads", value, 1, WHISPER158_MAX_THREADS, &error), &error);
     case 'h':
         o->help = true;
         return 0;
     case OPTION_BUDGET:
-        return parse_budget(&o->budget, value);
+        return parsed("tune", parse_seconds(&o->budget, "--budget", value, 0.0, MAX_BUDGET, &error), &error);
     case OPTION_CACHE:
-        return parse_file(&o->cache, "cache", value);
+        return parsed("tune", parse_file(&o->cache, "--cache", value, &error), &error);
     case OPTION_EXPLAIN:
         o->explain = true;
         return 0;
@@ -137,7 +119,7 @@ static int parse_option(Options *o, int option, const char *value) {
         o->json = true;
         return 0;
     case OPTION_RETARGET:
-        return parse_file(&o->retarget, "retarget", value);
+        return parsed("tune", parse_file(&o->retarget, "--retarget", value, &error), &error);
     default:
         return EX_SOFTWARE;
     }

@@ -95,7 +95,8 @@ static void put_details(struct json_object *object, const Event *event) {
     }
 }
 
-struct json_object *event_to_json(const Event *event) {
+/* {"event": NAME, "time": ..., ...}; NULL without memory. */
+static struct json_object *event_to_json(const Event *event) {
     struct json_object *const object = json_object_new_object();
 
     put_text(object, "event", event_name(event->kind));

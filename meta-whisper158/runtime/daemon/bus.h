@@ -3,8 +3,8 @@
 /*
  * What happens, as events, and those who want to know. All of it belongs to the main thread.
  *
- * An event is a plain structure that lives for the call only; event_to_json is the one form in which it leaves the
- * process (the JSON socket, the page's stream).
+ * An event is a plain structure that lives for the call only, and leaves the process in one form, a line of JSON (the
+ * JSON socket, the page's stream).
  */
 #ifndef DAEMON_BUS_H
 #define DAEMON_BUS_H
@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <json-c/json.h>
 
 typedef enum EventKind {
     EVENT_LISTENING,    /* nobody speaks, the input is heard: after the start and after each utterance */
@@ -56,9 +54,6 @@ const char *event_name(EventKind kind);
 
 /* The kind of that name, or -EINVAL. */
 int event_kind(const char *name);
-
-/* {"event": NAME, "time": ..., ...}; NULL without memory. The caller's, to be released with json_object_put. */
-struct json_object *event_to_json(const Event *event);
 
 
 int bus_new(Bus **out);

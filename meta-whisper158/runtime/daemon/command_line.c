@@ -5,12 +5,12 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "listener.h"
 #include "log.h"
+#include "options.h"
 #include "socket_path.h"
 
 const char command_line_help[] =
@@ -46,6 +46,8 @@ const char command_line_help[] =
     "      --audio-context N    listen in windows of N frames of 20 ms, 1 to 1500;\n"
     "                           full: 1500 (30 s); auto (default): what was said, if\n"
     "                           the model was validated for that, else full\n"
+    "      --prompt TEXT        names and terms that may be said; each costs time\n"
+    "                           with each utterance; of a long text the end counts\n"
     "      --silence-ms N       silence that ends an utterance\n"
     "      --max-seconds N      cut an utterance that is longer, 5 to 30\n"
     "      --interim WHEN       text of speech that goes on: auto (default: where the\n"
@@ -99,6 +101,7 @@ enum {
     OPTION_RECORD_DIR,
     OPTION_RECORD_MIB,
     OPTION_AUDIO_CONTEXT,
+    OPTION_PROMPT,
     OPTION_SILENCE,
     OPTION_MAX_SECONDS,
     OPTION_INTERIM,
@@ -128,6 +131,7 @@ static const struct option long_options[] = {
     {"record-mib", required_argument, NULL, OPTION_RECORD_MIB},
     {"language", required_argument, NULL, 'l'},
     {"audio-context", required_argument, NULL, OPTION_AUDIO_CONTEXT},
+    {"prompt", required_argument, NULL, OPTION_PROMPT},
     {"silence-ms", required_argument, NULL, OPTION_SILENCE},
     {"max-seconds", required_argument, NULL, OPTION_MAX_SECONDS},
     {"interim", required_argument, NULL, OPTION_INTERIM},
@@ -156,25 +160,6 @@ static int usage(const char *format, ...) {
     return EX_USAGE;
 }
 
-static int parse_number(uint32_t *out, const char *option, const char *value, uint32_t min, uint32_t max) {
-    char *end;
-    const unsigned long number = strtoul(value, &end, 10);
-
-    *out = (uint32_t)number;
-    if (*value < '0' || *value > '9' || *end != '\0' || number < min || number > max)
-        return usage("%s %s is not a number from %u to %u", option, value, min, max);
-    return 0;
-}
-
-static int parse_audio_context(uint32_t *out, const char *value) {
-    const uint32_t max = WHISPER158_WINDOW_SECONDS * WHISPER158_FRAMES_PER_SECOND;
-
-    *out = strcmp(value, "auto") == 0 ? WHISPER158_AUDIO_CONTEXT_AUTO : WHISPER158_AUDIO_CONTEXT_FULL;
-    if (strcmp(value, "auto") == 0 || strcmp(value, "full") == 0)
-        return 0;
-    return parse_number(out, "--audio-context is auto, full or frames, and", value, 1, max);
-}
-
 static int parse_interim(InterimPolicy *out, const char *value) {
     static const char *const names[] = {[INTERIM_AUTO] = "auto", [INTERIM_NEVER] = "never", [INTERIM_ALWAYS] = "always"};
 
@@ -186,17 +171,39 @@ static int parse_interim(InterimPolicy *out, const char *value) {
     return usage("--interim %s is neither auto nor always nor never", value);
 }
 
+/* What takes a number. Returns 0, or -EINVAL and a sentence. */
+static int parse_value(CommandLine *c, int option, const char *value, whisper158_error *error) {
+    uint32_t number = 0;
+    int r;
+
+    switch (option) {
+    case 't':
+        return parse_number(&c->context.threads, "--threads", value, 1, WHISPER158_MAX_THREADS, error);
+    case OPTION_RECORD_MIB:
+        r = parse_number(&number, "--record-mib", value, 1, 1u << 20, error);
+        c->record_bytes = (uint64_t)number << 20;
+        return r;
+    case OPTION_AUDIO_CONTEXT:
+        return parse_audio_context(&c->listen.audio_context, value, error);
+    case OPTION_SILENCE:
+        return parse_number(&c->silence_ms, "--silence-ms", value, 100, 5000, error);
+    case OPTION_MAX_SECONDS:
+        return parse_number(&c->max_seconds, "--max-seconds", value, 5, WHISPER158_WINDOW_SECONDS, error);
+    case OPTION_CLIENTS:
+        return parse_number(&c->clients, "--clients", value, 1, 256, error);
+    default:
+        return parse_number(&c->stop_seconds, "--stop-seconds", value, 1, 3600, error);
+    }
+}
+
 /* Returns 0, or an exit status. */
 static int parse_option(CommandLine *c, int option, const char *value) {
-    uint32_t number = 0;
-    int status;
+    whisper158_error error;
 
     switch (option) {
     case 'm':
         c->model = value;
         return 0;
-    case 't':
-        return parse_number(&c->context.threads, "--threads", value, 1, WHISPER158_MAX_THREADS);
     case 'd':
         c->device = value;
         return 0;
@@ -236,16 +243,9 @@ static int parse_option(CommandLine *c, int option, const char *value) {
     case OPTION_RECORD_DIR:
         c->record_dir = value;
         return 0;
-    case OPTION_RECORD_MIB:
-        status = parse_number(&number, "--record-mib", value, 1, 1u << 20);
-        c->record_bytes = (uint64_t)number << 20;
-        return status;
-    case OPTION_AUDIO_CONTEXT:
-        return parse_audio_context(&c->listen.audio_context, value);
-    case OPTION_SILENCE:
-        return parse_number(&c->silence_ms, "--silence-ms", value, 100, 5000);
-    case OPTION_MAX_SECONDS:
-        return parse_number(&c->max_seconds, "--max-seconds", value, 5, WHISPER158_WINDOW_SECONDS);
+    case OPTION_PROMPT:
+        c->listen.prompt = value;
+        return 0;
     case OPTION_INTERIM:
         return parse_interim(&c->interim, value);
     case OPTION_SOCKET:
@@ -263,12 +263,8 @@ static int parse_option(CommandLine *c, int option, const char *value) {
     case OPTION_HTTP_TOKEN:
         c->http_token = value;
         return 0;
-    case OPTION_CLIENTS:
-        return parse_number(&c->clients, "--clients", value, 1, 256);
-    case OPTION_STOP_SECONDS:
-        return parse_number(&c->stop_seconds, "--stop-seconds", value, 1, 3600);
     default:
-        return EX_SOFTWARE;
+        return parse_value(c, option, value, &error) < 0 ? usage("%s", error.text) : 0;
     }
 }
 

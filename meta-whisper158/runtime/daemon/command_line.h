@@ -17,7 +17,7 @@
 
 /* Strings are those of the command line and the environment. */
 typedef struct CommandLine {
-    const char *model; /* NULL: as find_model of cli/command.h */
+    const char *model; /* NULL: as find_model of common/find_model.h */
     whisper158_context_options context;
     const char *cache; /* NULL: the tuning in its usual place */
     bool no_tuning;

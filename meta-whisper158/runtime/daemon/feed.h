@@ -16,7 +16,7 @@
 #include "convert.h"
 #include "judge.h"
 #include "recorder.h"
-#include "source.h"
+#include "source_listener.h"
 
 typedef struct Feed {
     const AlsaDriver *driver; /* for its clock, at least */
@@ -58,17 +58,5 @@ void feed_close(Feed *feed);
 
 /* Writes what is left and tells what was wrong with it; the source's thread must have ended. */
 void feed_end_recording(Feed *feed);
-
-/* Records from a microphone until the source is stopped. */
-void microphone_run(Feed *feed, const char *device);
-
-typedef struct StreamOptions {
-    const char *path; /* "-": standard input */
-    bool raw;
-    bool real_time;
-} StreamOptions;
-
-/* Reads a file or pipe to its end, or until the source is stopped. Returns 0 or a negative errno, and always a sentence. */
-int stream_run(Feed *feed, const StreamOptions *options, whisper158_error *sentence);
 
 #endif

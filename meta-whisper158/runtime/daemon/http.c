@@ -54,7 +54,7 @@ struct Http {
     int listening; /* -1: libmicrohttpd's own to close */
     Watch watch;
     Timer pump;
-    Decoder *decoder;
+    HttpDecoder *decoder;
     EventStreams *events;
     Request *first;
     size_t bytes; /* of all files that are on their way in, or wait to be decoded */
@@ -73,7 +73,7 @@ struct Request {
     bool complete; /* all of the body is here, and what became of it is decided */
     bool refused;  /* the answer is an error */
     Answer answer;
-    Decoding *decoding;
+    HttpDecoding *decoding;
     Job *job;
     bool suspended;
     double arrived;
@@ -285,6 +285,8 @@ static Job *make_job(Request *request, Audio *audio) {
     job->count = audio->count;
     *audio = (Audio){0};
     (void)snprintf(job->language, sizeof job->language, "%s", request->form.language);
+    if (request->form.given[FIELD_PROMPT] && !(job->prompt = strdup(request->form.prompt)))
+        return job_free(job);
     job->timestamps = format == HTTP_JSON || format == HTTP_TEXT ? WHISPER158_TIMESTAMPS_AUTO : WHISPER158_TIMESTAMPS_ON;
     job->end = (double)job->count / WHISPER158_SAMPLE_RATE;
     job->heard = request->arrived;
@@ -316,7 +318,7 @@ static void enqueue(Request *request, Audio *audio, bool cancelled) {
     resume(request);
 }
 
-static void refuse_audio(Request *request, const Decoding *decoding) {
+static void refuse_audio(Request *request, const HttpDecoding *decoding) {
     char sentence[512];
 
     if (decoding->error == -EFBIG)
@@ -332,7 +334,7 @@ static void refuse_audio(Request *request, const Decoding *decoding) {
     resume(request);
 }
 
-static void on_decoded(Decoding *decoding) {
+static void on_decoded(HttpDecoding *decoding) {
     Request *const request = decoding->user;
 
     if (request) {
@@ -343,11 +345,11 @@ static void on_decoded(Decoding *decoding) {
         else
             enqueue(request, &decoding->audio, atomic_load(&decoding->cancelled));
     }
-    (void)decoding_free(decoding);
+    (void)http_decoding_free(decoding);
 }
 
 static void decode(Request *request) {
-    Decoding *const decoding = calloc(1, sizeof *decoding);
+    HttpDecoding *const decoding = calloc(1, sizeof *decoding);
 
     if (!decoding) {
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory", NULL, NULL);
@@ -360,7 +362,7 @@ static void decode(Request *request) {
     decoding->user = request;
     request->file = NULL;
     request->decoding = decoding;
-    decoder_put(request->http->decoder, decoding);
+    http_decoder_put(request->http->decoder, decoding);
     suspend(request);
 }
 
@@ -743,7 +745,7 @@ int http_new(Http **out, const HttpOptions *options, whisper158_error *error) {
     if (r >= 0)
         r = listen_to(http, error);
     if (r >= 0 &&
-        (decoder_new(&http->decoder, options->loop) < 0 ||
+        (http_decoder_new(&http->decoder, options->loop) < 0 ||
          event_streams_new(&http->events, options->loop, options->bus, options->model, pump_soon, on_reading, http) < 0))
         r = fail(error, -ENOMEM, "no memory for the server of --http");
     if (r >= 0)
@@ -776,7 +778,7 @@ size_t http_pending(const Http *http) {
 Http *http_free(Http *http) {
     if (!http)
         return NULL;
-    http->decoder = decoder_free(http->decoder);
+    http->decoder = http_decoder_free(http->decoder);
     for (Request *request = http->first; request; request = request->next) {
         request->answer = request->answer.status ? request->answer
                                                  : answer_error(MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is about to end",

@@ -25,7 +25,9 @@ void answer_add_headers(struct MHD_Response *response, const char *type) {
         (void)MHD_add_response_header(response, headers[i][0], headers[i][1]);
 }
 
-Answer answer_bytes(unsigned status, const char *type, void *bytes, size_t count, enum MHD_ResponseMemoryMode mode) {
+/* What happens to `bytes` is libmicrohttpd's `mode`. */
+static Answer answer_bytes(unsigned status, const char *type, void *bytes, size_t count,
+                           enum MHD_ResponseMemoryMode mode) {
     struct MHD_Response *const response = MHD_create_response_from_buffer(count, bytes, mode);
 
     if (!response) {

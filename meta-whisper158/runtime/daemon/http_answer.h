@@ -20,10 +20,7 @@ typedef struct Answer {
     struct MHD_Response *response; /* owned */
 } Answer;
 
-/* What happens to `bytes` is libmicrohttpd's `mode`. Any of these returns {0} without memory. */
-Answer answer_bytes(unsigned status, const char *type, void *bytes, size_t count, enum MHD_ResponseMemoryMode mode);
-
-/* Releases the object, which may be NULL. */
+/* Releases the object, which may be NULL. This one and those below return {0} without memory. */
 Answer answer_json(unsigned status, struct json_object *object);
 
 /* {"error": {"message", "type", "param", "code"}}; `param` and `code` may be NULL. */

@@ -9,16 +9,16 @@
 
 #include "report.h"
 
-struct Decoder {
+struct HttpDecoder {
     Loop *loop;
     pthread_t thread;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t filled;
-    Decoding *first, **last;
+    HttpDecoding *first, **last;
     bool stopped;
 };
 
-Decoding *decoding_free(Decoding *decoding) {
+HttpDecoding *http_decoding_free(HttpDecoding *decoding) {
     if (!decoding)
         return NULL;
     audio_free(&decoding->audio);
@@ -27,8 +27,8 @@ Decoding *decoding_free(Decoding *decoding) {
     return NULL;
 }
 
-static Decoding *take(Decoder *decoder) {
-    Decoding *decoding;
+static HttpDecoding *take(HttpDecoder *decoder) {
+    HttpDecoding *decoding;
 
     (void)pthread_mutex_lock(&decoder->lock);
     while (!decoder->first && !decoder->stopped)
@@ -46,14 +46,14 @@ static Decoding *take(Decoder *decoder) {
 }
 
 static void finished(Post *post) {
-    Decoding *const decoding = (Decoding *)(void *)((char *)post - offsetof(Decoding, post));
+    HttpDecoding *const decoding = (HttpDecoding *)(void *)((char *)post - offsetof(HttpDecoding, post));
 
     decoding->done(decoding);
 }
 
 static void *run(void *user) {
-    Decoder *const decoder = user;
-    Decoding *d;
+    HttpDecoder *const decoder = user;
+    HttpDecoding *d;
 
     while ((d = take(decoder))) {
         if (atomic_load(&d->cancelled))
@@ -68,8 +68,8 @@ static void *run(void *user) {
     return NULL;
 }
 
-int decoder_new(Decoder **out, Loop *loop) {
-    Decoder *const decoder = calloc(1, sizeof *decoder);
+int http_decoder_new(HttpDecoder **out, Loop *loop) {
+    HttpDecoder *const decoder = calloc(1, sizeof *decoder);
     int r;
 
     if (!decoder)
@@ -89,7 +89,7 @@ int decoder_new(Decoder **out, Loop *loop) {
     return 0;
 }
 
-void decoder_put(Decoder *decoder, Decoding *decoding) {
+void http_decoder_put(HttpDecoder *decoder, HttpDecoding *decoding) {
     (void)pthread_mutex_lock(&decoder->lock);
     decoding->next = NULL;
     *decoder->last = decoding;
@@ -98,7 +98,7 @@ void decoder_put(Decoder *decoder, Decoding *decoding) {
     (void)pthread_mutex_unlock(&decoder->lock);
 }
 
-Decoder *decoder_free(Decoder *decoder) {
+HttpDecoder *http_decoder_free(HttpDecoder *decoder) {
     if (!decoder)
         return NULL;
     (void)pthread_mutex_lock(&decoder->lock);

@@ -14,15 +14,15 @@
 #include "loop.h"
 #include "whisper158.h"
 
-typedef struct Decoder Decoder;
-typedef struct Decoding Decoding;
+typedef struct HttpDecoder HttpDecoder;
+typedef struct HttpDecoding HttpDecoding;
 
-/* One file. Whoever made it with malloc gets it back in `done`, in the main thread, and frees it with decoding_free. */
-struct Decoding {
+/* One file. Whoever made it with malloc gets it back in `done`, in the main thread, and frees it with http_decoding_free. */
+struct HttpDecoding {
     unsigned char *data; /* [size], owned */
     size_t size;
     size_t max_seconds;
-    void (*done)(Decoding *decoding);
+    void (*done)(HttpDecoding *decoding);
     void *user;
     atomic_bool cancelled; /* leave it, if it was not begun */
 
@@ -30,20 +30,20 @@ struct Decoding {
     int error;
     whisper158_error sentence;
 
-    Decoding *next;
+    HttpDecoding *next;
     Post post;
 };
 
 /* NULL is allowed. Returns NULL. */
-Decoding *decoding_free(Decoding *decoding);
+HttpDecoding *http_decoding_free(HttpDecoding *decoding);
 
-int decoder_new(Decoder **out, Loop *loop);
+int http_decoder_new(HttpDecoder **out, Loop *loop);
 
 /* In the order in which they came. */
-void decoder_put(Decoder *decoder, Decoding *decoding);
+void http_decoder_put(HttpDecoder *decoder, HttpDecoding *decoding);
 
 /* Waits for the one in hand and leaves the others, with -ECANCELED; `done` of all is called from within. NULL is allowed.
  * Returns NULL. */
-Decoder *decoder_free(Decoder *decoder);
+HttpDecoder *http_decoder_free(HttpDecoder *decoder);
 
 #endif

@@ -128,7 +128,8 @@ static const char *const fields[FIELDS] = {
     [FIELD_TEMPERATURE] = "temperature",
     [FIELD_GRANULARITY] = "timestamp_granularities[]",
     [FIELD_STREAM] = "stream",
-    [FIELD_IGNORED] = "prompt",
+    [FIELD_PROMPT] = "prompt",
+    [FIELD_IGNORED] = "",
 };
 
 HttpField http_field(const char *name) {
@@ -144,7 +145,8 @@ const char *http_field_name(HttpField field) {
 
 int http_form_add(HttpForm *form, HttpField field, const char *bytes, size_t count, size_t offset,
                   whisper158_error *error) {
-    char *const value = form->values[field];
+    char *const value = field == FIELD_PROMPT ? form->prompt : form->values[field];
+    const size_t room = field == FIELD_PROMPT ? WHISPER158_MAX_PROMPT : HTTP_FIELD;
 
     if (field == FIELD_IGNORED)
         return 0;
@@ -156,8 +158,8 @@ int http_form_add(HttpForm *form, HttpField field, const char *bytes, size_t cou
         form->lengths[field] = 0;
     }
     form->given[field] = true;
-    if (count > HTTP_FIELD - form->lengths[field])
-        return fail(error, -EINVAL, "%s is longer than %d bytes", fields[field], HTTP_FIELD);
+    if (count > room - form->lengths[field])
+        return fail(error, -EINVAL, "%s is longer than %zu bytes", fields[field], room);
     if (memchr(bytes, '\0', count))
         return fail(error, -EINVAL, "%s holds a zero byte", fields[field]);
     if (count > 0)

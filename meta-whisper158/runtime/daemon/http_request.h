@@ -15,7 +15,7 @@
 enum {
     HTTP_TOKEN_MIN = 16,
     HTTP_TOKEN_MAX = 256,
-    HTTP_FIELD = 128, /* bytes of a form's field, but for its file and its prompt */
+    HTTP_FIELD = 128, /* bytes of a form's field, but for its file and its prompt (WHISPER158_MAX_PROMPT) */
 };
 
 /* Whether "HOST[:PORT]" names this machine to itself. A page from elsewhere that has its name resolve to 127.0.0.1 (DNS
@@ -47,7 +47,8 @@ typedef enum HttpField {
     FIELD_TEMPERATURE,
     FIELD_GRANULARITY,
     FIELD_STREAM,
-    FIELD_IGNORED, /* "prompt", and what is not known here */
+    FIELD_PROMPT,
+    FIELD_IGNORED, /* what is not known here */
     FIELDS,
 } HttpField;
 
@@ -61,6 +62,7 @@ typedef enum HttpFormat {
 
 typedef struct HttpForm {
     char values[FIELDS][HTTP_FIELD + 1];
+    char prompt[WHISPER158_MAX_PROMPT + 1];
     size_t lengths[FIELDS];
     bool given[FIELDS];
     HttpField bad; /* the field that the sentence of a failure is about */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "source.h"
+#include "source_listener.h"
 
 typedef struct Judge {
     uint32_t rate;   /* frames in a second */

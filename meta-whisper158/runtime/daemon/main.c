@@ -19,8 +19,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "command.h"
 #include "command_line.h"
+#include "find_model.h"
 #include "http.h"
 #include "json_lines.h"
 #include "listener.h"
@@ -255,9 +255,17 @@ static whisper158_tuning *find_tuning(const Daemon *d) {
     return r < 0 ? NULL : tuning;
 }
 
+/* Before there is a loop that reads them: signals that end us, and wait. */
+static bool is_told_to_end(void *user) {
+    sigset_t waiting;
+
+    (void)user;
+    return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
 static int make_worker(Daemon *d, whisper158_error *error) {
     WorkerOptions options = {.model = d->model, .context = d->options.context, .listen = d->options.listen,
-                             .interim = d->options.interim, .ended = worker_ended, .user = d};
+                             .interim = d->options.interim, .give_up = is_told_to_end, .ended = worker_ended, .user = d};
     whisper158_tuning *const tuning = find_tuning(d);
     int r;
 
@@ -335,7 +343,7 @@ static int make_parts(Daemon *d, const sigset_t *signals, whisper158_error *erro
     return r < 0 ? fail(error, r, "cannot start: %s", strerror(-r)) : 0;
 }
 
-/* Returns 0, or an exit status, having said why. */
+/* Returns 0, or an exit status, having said why; d->told where a signal came first. */
 static int start(Daemon *d, const sigset_t *signals) {
     whisper158_error error;
     int r = find_model(&d->model, d->options.model, &error);
@@ -355,7 +363,10 @@ static int start(Daemon *d, const sigset_t *signals) {
         (void)fail(&error, r, "no thread can be started: %s", strerror(-r));
     if (r >= 0)
         return 0;
-    log_line(LOG_ERR, "%s", error.text);
+    d->told = r == -ECANCELED;
+    log_line(d->told ? LOG_NOTICE : LOG_ERR, "%s", d->told ? "ending before it was ready, as told" : error.text);
+    if (d->told)
+        return 0;
     return sockets < 0 && sockets != -EINVAL ? EX_UNAVAILABLE : exit_status(r);
 }
 
@@ -389,7 +400,7 @@ static void take_apart(Daemon *d) {
 static int run(Daemon *d, const sigset_t *signals) {
     int status = start(d, signals);
 
-    if (status == 0) {
+    if (status == 0 && !d->told) {
         d->watchdog_seconds = notify_watchdog();
         if (d->watchdog_seconds > 0.0)
             loop_set_timer(d->loop, &d->watchdog, 0.0, feed_watchdog, d);

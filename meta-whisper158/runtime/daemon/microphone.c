@@ -4,12 +4,13 @@
  * A microphone that is recorded from for months. Whatever happens to the card, the answer is one of three: go on, start
  * it again, or close it and look for one once more, a second later.
  */
+#include "microphone.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "feed.h"
 #include "report.h"
 
 #define MILLISECOND ((uint64_t)1000000)

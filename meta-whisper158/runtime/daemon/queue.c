@@ -43,6 +43,7 @@ Job *job_free(Job *job) {
         return NULL;
     transcript_free(&job->transcript);
     free(job->samples);
+    free(job->prompt);
     free(job);
     return NULL;
 }
@@ -180,13 +181,6 @@ void queue_close(Queue *queue) {
     queue->closed = true;
     cancel_interim(queue);
     (void)pthread_cond_broadcast(&queue->filled);
-    (void)pthread_mutex_unlock(&queue->lock);
-}
-
-void queue_cancel(Queue *queue) {
-    (void)pthread_mutex_lock(&queue->lock);
-    for (Job *job = queue->first; job; job = job->next)
-        job_cancel(job);
     (void)pthread_mutex_unlock(&queue->lock);
 }
 

@@ -43,6 +43,7 @@ struct Job {
     float *samples; /* [count], owned */
     size_t count;
     char language[JOB_LANGUAGE]; /* code; empty: as the daemon was told */
+    char *prompt; /* NULL: as the daemon was told; owned */
     bool translate;
     whisper158_timestamps timestamps;
     uint64_t utterance; /* its number, from 1; 0 for requests */
@@ -118,9 +119,6 @@ void queue_drop_interim(Queue *queue);
 
 /* No further jobs. The worker still gets those that wait. */
 void queue_close(Queue *queue);
-
-/* Cancels all that wait. */
-void queue_cancel(Queue *queue);
 
 void queue_get_counts(Queue *queue, QueueCounts *out);
 

@@ -24,6 +24,7 @@ enum {
     MINUTE = 60 * WHISPER158_SAMPLE_RATE,   /* samples in a file, at most ... */
     SHARES = 8,                             /* ... and that part of all that is allowed */
     MAX_NUMBER = 99999999,
+    RETRY = 10,                             /* seconds until a disk that failed is tried again */
     MAX_FILES = 1000,                       /* a daemon that is restarted again and again leaves small ones */
 };
 
@@ -33,7 +34,7 @@ struct Recorder {
     pthread_cond_t changed;
     size_t first, count; /* of the samples that wait */
     bool stop, failed, late, joined;
-    bool told_failed, told_late;
+    bool tell_failed, tell_resumed, told_late;
     whisper158_error trouble;
 
     char *folder;
@@ -216,11 +217,51 @@ static size_t fetch(Recorder *r) {
     return n;
 }
 
-static void give_up(Recorder *r, int e) {
+/* Waits so long, unless the recording is stopped. Returns whether it goes on. */
+static bool wait_seconds(Recorder *r, time_t seconds) {
+    struct timespec until;
+    bool stop;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += seconds;
     (void)pthread_mutex_lock(&r->lock);
-    r->failed = true;
-    (void)fail(&r->trouble, 0, "recording in %.200s has ended: %s", r->folder, strerror(-e));
+    while (!r->stop && pthread_cond_timedwait(&r->changed, &r->lock, &until) != ETIMEDOUT)
+        continue;
+    stop = r->stop;
     (void)pthread_mutex_unlock(&r->lock);
+    return !stop;
+}
+
+/* Begins a file if all of it has room, so that a disk with little is not left and taken up again all the time. */
+static int resume(Recorder *r) {
+    int e = open_file(r);
+
+    if (e >= 0)
+        e = -posix_fallocate(r->fd, 0, HEADER + 2 * (off_t)r->file_samples);
+    if (e >= 0 && ftruncate(r->fd, 0) < 0)
+        e = -errno;
+    if (e < 0)
+        abandon_file(r);
+    return e;
+}
+
+/* The disk has failed with `e`; what comes is thrown away until it can be written. Returns whether that is so. */
+static bool recover(Recorder *r, int e) {
+    abandon_file(r);
+    (void)pthread_mutex_lock(&r->lock);
+    r->failed = r->tell_failed = true;
+    r->first = r->count = 0;
+    (void)fail(&r->trouble, 0, "recording in %.200s pauses until that can be written to: %s", r->folder, strerror(-e));
+    (void)pthread_mutex_unlock(&r->lock);
+    do {
+        if (!wait_seconds(r, RETRY))
+            return false;
+    } while (resume(r) < 0);
+    (void)pthread_mutex_lock(&r->lock);
+    r->failed = false;
+    r->tell_resumed = true;
+    (void)pthread_mutex_unlock(&r->lock);
+    return true;
 }
 
 static void *record(void *user) {
@@ -228,19 +269,19 @@ static void *record(void *user) {
     size_t n;
     int e = 0;
 
-    while (e >= 0 && (n = fetch(r)) > 0)
-        e = write_samples(r, r->block, n);
-    if (e < 0) {
-        abandon_file(r);
-        give_up(r, e);
-    }
-    close_file(r);
+    do {
+        n = fetch(r);
+        if (n > 0)
+            e = write_samples(r, r->block, n);
+    } while (n > 0 && (e >= 0 || recover(r, e)));
+    abandon_file(r);
     return NULL;
 }
 
 int recorder_new(Recorder **out, const char *folder, uint64_t bytes, whisper158_error *error) {
     Recorder *const r = calloc(1, sizeof *r);
     const uint64_t share = (bytes / SHARES - HEADER) / 2;
+    pthread_condattr_t monotonic;
     int e;
 
     *out = NULL;
@@ -252,7 +293,10 @@ int recorder_new(Recorder **out, const char *folder, uint64_t bytes, whisper158_
     r->file_samples = share < MINUTE ? (uint32_t)share : MINUTE;
     r->fd = -1;
     (void)pthread_mutex_init(&r->lock, NULL);
-    (void)pthread_cond_init(&r->changed, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&r->changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     e = pthread_create(&r->thread, NULL, record, r);
     if (e != 0) {
         free(r->folder);
@@ -284,9 +328,12 @@ bool recorder_trouble(Recorder *r, whisper158_error *sentence) {
     bool news = true;
 
     (void)pthread_mutex_lock(&r->lock);
-    if (r->failed && !r->told_failed) {
-        r->told_failed = true;
+    if (r->tell_failed) {
+        r->tell_failed = false;
         *sentence = r->trouble;
+    } else if (r->tell_resumed) {
+        r->tell_resumed = false;
+        (void)fail(sentence, 0, "recording in %.200s goes on", r->folder);
     } else if (r->late && !r->told_late) {
         r->told_late = true;
         (void)fail(sentence, 0, "audio comes faster than it can be written to %.200s: parts are missing there", r->folder);

@@ -5,8 +5,9 @@
  *
  * Files are WAV, 16 kHz, 16 bits, a minute each, heard-NUMBER-TIME.wav; the oldest are deleted so that all of them stay
  * below a limit, also those of earlier runs. Numbers count up, whatever the clock says. A thread writes, so that a slow
- * disk does not hold up capture; a disk that fails or is full ends the recording, and nothing else: the file in hand is
- * cut to what its header says, or deleted where it has none yet.
+ * disk does not hold up capture; a disk that fails or is full interrupts the recording, and nothing else: the file in hand
+ * is cut to what its header says, or deleted where it has none yet. It goes on, in another file, when there is room for a
+ * whole one.
  */
 #ifndef DAEMON_RECORDER_H
 #define DAEMON_RECORDER_H
@@ -25,7 +26,7 @@ int recorder_new(Recorder **out, const char *folder, uint64_t bytes, whisper158_
 /* Takes samples; never waits for the disk. */
 void recorder_push(Recorder *recorder, const float *samples, size_t count);
 
-/* True, and a sentence, if something went wrong that was not told yet. */
+/* True, and a sentence, if something went wrong, or right again, that was not told yet. */
 bool recorder_trouble(Recorder *recorder, whisper158_error *sentence);
 
 /* Writes what is left and ends; there may be trouble to tell after that. */

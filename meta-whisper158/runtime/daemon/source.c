@@ -12,7 +12,9 @@
 
 #include "alsa.h"
 #include "feed.h"
+#include "microphone.h"
 #include "report.h"
+#include "stream.h"
 
 struct Source {
     char *device, *input, *record_dir; /* as in SourceOptions */
@@ -22,12 +24,6 @@ struct Source {
     bool started;
     Feed feed;
 };
-
-const char *source_state_name(SourceState state) {
-    static const char *const names[SOURCE_STATES] = {"waiting", "open", "lost", "silent", "clipped", "quiet", "fine"};
-
-    return names[state];
-}
 
 static int check_options(const SourceOptions *o, whisper158_error *error) {
     if (o->device && o->input)

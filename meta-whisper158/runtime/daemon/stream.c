@@ -4,6 +4,8 @@
  * A file or a pipe in the microphone's place. Files are read by libsndfile, pipes here, since whoever waits for a pipe
  * must hear when it is told to stop. A pipe may stall as long as it likes.
  */
+#include "stream.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +17,6 @@
 #include <poll.h>
 #include <sndfile.h>
 
-#include "feed.h"
 #include "report.h"
 #include "wav.h"
 

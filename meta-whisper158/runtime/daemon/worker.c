@@ -20,7 +20,7 @@ struct Worker {
     Queue *queue;
     Loop *loop;
     pthread_t thread;
-    bool started;
+    bool started, warm;
     atomic_uint_fast64_t progress;
     atomic_bool cancelled;
     pthread_mutex_t lock; /* of the pace */
@@ -46,10 +46,13 @@ typedef struct SegmentPost {
 
 static int on_progress(void *user, uint64_t done, uint64_t total) {
     const Work *const work = user;
+    const WorkerOptions *const options = &work->worker->options;
 
     (void)done;
     (void)total;
     atomic_fetch_add(&work->worker->progress, 1);
+    if (!work->worker->warm && options->give_up && options->give_up(options->user))
+        return 1;
     return atomic_load(&work->worker->cancelled) || atomic_load(&work->job->cancelled);
 }
 
@@ -99,6 +102,8 @@ static int transcribe(Worker *worker, Job *job) {
     options.user = &work;
     if (*job->language)
         options.language = job->language;
+    if (job->prompt)
+        options.prompt = job->prompt;
     if (job->translate)
         options.task = WHISPER158_TRANSLATE;
     options.timestamps = job->timestamps;
@@ -189,6 +194,7 @@ static int warm_up(Worker *worker, whisper158_error *error) {
     r = job->error;
     *error = job->sentence;
     (void)job_free(job);
+    worker->warm = true;
     return r;
 }
 

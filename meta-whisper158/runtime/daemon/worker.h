@@ -24,6 +24,7 @@ typedef struct WorkerOptions {
     whisper158_context_options context;
     whisper158_options listen; /* what all jobs have in common; its callbacks are not used */
     InterimPolicy interim;
+    bool (*give_up)(void *user); /* asked while worker_new warms up, in that thread; may be NULL */
     void (*ended)(void *user); /* main thread: all jobs are done, after queue_close */
     void *user;
 } WorkerOptions;
@@ -31,7 +32,7 @@ typedef struct WorkerOptions {
 /*
  * Makes the context and transcribes a second of noise, so that the first answer is as fast as the later ones and the
  * policy of interim results knows what one costs. This takes as long as it takes. Returns 0, or a negative errno and a
- * sentence.
+ * sentence: -ECANCELED where give_up said so.
  */
 int worker_new(Worker **out, const WorkerOptions *options, Queue *queue, Loop *loop, whisper158_error *error);
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * cli/audio.c under hostile bytes: every file ends in finite samples within the limit, or in one sentence and nothing
+ * common/audio.c under hostile bytes: every file ends in finite samples within the limit, or in one sentence and nothing
  * held. The decoders are libsndfile's; only the formats that the manual names are let through to them.
  */
 #include <errno.h>

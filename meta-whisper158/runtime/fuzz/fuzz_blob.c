@@ -63,7 +63,7 @@ static void check_numbers(const BlobSection *section, bool scale) {
 
 static void check_section(const Blob *blob, const BlobSection *section) {
     const uint64_t offset = (uint64_t)((const uint8_t *)section->data - blob->data);
-    const BlobSection *scale;
+    const BlobSection *scale, *zero;
     char name[80];
 
     require(blob_find(blob, section->name) == section);
@@ -82,7 +82,7 @@ static void check_section(const Blob *blob, const BlobSection *section) {
     else
         check_numbers(section, false);
 
-    require((section->group != 0) == (section->dtype == BLOB_I8 || section->dtype == BLOB_I4 ||
+    require((section->group != 0) == (section->dtype == BLOB_I8 || section->dtype == BLOB_I4 || section->dtype == BLOB_U4 ||
                                      section->dtype == BLOB_T158));
     if (section->group) {
         snprintf(name, sizeof name, "%s.scale", section->name);
@@ -90,6 +90,14 @@ static void check_section(const Blob *blob, const BlobSection *section) {
         require(scale && scale->dtype == BLOB_F32 && scale->rank == 2 && scale->shape[0] == section->shape[0] &&
                 (uint64_t)scale->shape[1] * section->group == section->shape[1]);
         check_numbers(scale, true);
+    }
+    if (section->dtype == BLOB_U4) {
+        snprintf(name, sizeof name, "%s.zero", section->name);
+        zero = blob_find(blob, name);
+        require(zero && zero->dtype == BLOB_U8 && zero->rank == 2 && zero->shape[0] == section->shape[0] &&
+                (uint64_t)zero->shape[1] * section->group == section->shape[1]);
+        for (uint64_t i = 0; i < zero->size; i++)
+            require(((const uint8_t *)zero->data)[i] <= 15);
     }
 }
 

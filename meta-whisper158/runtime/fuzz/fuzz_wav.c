@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/wav.c and daemon/convert.c under hostile bytes, as they come through a pipe: a header ends in one sentence, or in
+ * daemon/wav.c and common/convert.c under hostile bytes, as they come through a pipe: a header ends in one sentence, or in
  * a format that can be converted, and whatever follows it is audio of full scale, but for what resamplers overshoot.
  */
 #include <errno.h>

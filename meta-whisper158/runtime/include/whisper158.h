@@ -64,6 +64,7 @@ extern "C" {
 #define WHISPER158_FRAMES_PER_SECOND 50
 #define WHISPER158_WINDOW_SECONDS 30
 #define WHISPER158_MAX_THREADS 64
+#define WHISPER158_MAX_PROMPT 4096 /* bytes; a decoder has room for about a quarter of it */
 #define WHISPER158_MAX_SAMPLE 2147483648.0f /* full scale is 1, but there are floats in the range of integers */
 
 typedef struct whisper158_model whisper158_model;
@@ -243,10 +244,14 @@ typedef struct whisper158_options {
     uint32_t audio_context;    /* WHISPER158_AUDIO_CONTEXT_AUTO, _FULL, or frames, 1 to n_audio_ctx: windows are then no
                                   longer than that, and models may get worse below info.min_audio_ctx */
     bool condition_on_previous; /* give the decoder the text of the window before as a prompt */
+    const char *prompt;         /* what was said before, or words that may come, in UTF-8: guides the first window that has
+                                   text, and with condition_on_previous those that follow. Of a long one, the end; NULL:
+                                   none; -EINVAL if it is longer than WHISPER158_MAX_PROMPT bytes */
     float no_speech_threshold;  /* a window is passed over when the model's no-speech probability is above this ... */
     float logprob_threshold;    /* ... and its mean log probability is not above this */
-    int (*progress)(void *user, uint64_t done, uint64_t total); /* samples; after each window, and between the tokens of
-                                                                   one; non-zero stops with -ECANCELED; may be NULL */
+    int (*progress)(void *user, uint64_t done, uint64_t total); /* samples; after each window, and between the blocks
+                                                                   of its encoder and its tokens; non-zero stops with
+                                                                   -ECANCELED; may be NULL */
     void *user;                                                 /* handed to both callbacks */
 } whisper158_options;
 
@@ -254,8 +259,8 @@ typedef struct whisper158_options {
 #define WHISPER158_OPTIONS_DEFAULT                                                                                     \
     {                                                                                                                  \
         .language = NULL, .task = WHISPER158_TRANSCRIBE, .timestamps = WHISPER158_TIMESTAMPS_AUTO,                     \
-        .audio_context = WHISPER158_AUDIO_CONTEXT_AUTO, .condition_on_previous = false, .no_speech_threshold = 0.6f,   \
-        .logprob_threshold = -1.0f, .progress = NULL, .user = NULL                                                     \
+        .audio_context = WHISPER158_AUDIO_CONTEXT_AUTO, .condition_on_previous = false, .prompt = NULL,                \
+        .no_speech_threshold = 0.6f, .logprob_threshold = -1.0f, .progress = NULL, .user = NULL                        \
     }
 
 typedef struct whisper158_segment {

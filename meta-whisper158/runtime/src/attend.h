@@ -4,7 +4,7 @@
 #define W158_ATTEND_H
 
 #include "arena.h"
-#include "encoder.h"
+#include "chunk.h"
 #include "kernels/kernels.h"
 #include "model.h"
 

@@ -40,7 +40,7 @@ enum {
 };
 
 #define MAX_ELEMENTS (UINT64_C(1) << 40)
-#define SCALE_SUFFIX ".scale"
+#define SUFFIX_SIZE sizeof ".scale"
 
 static const uint8_t magic[8] = {'W', '1', '5', '8', '\r', '\n', 0x1A, '\n'};
 
@@ -52,7 +52,7 @@ typedef struct Reader {
 } Reader;
 
 const char *blob_dtype_name(BlobDtype dtype) {
-    static const char *const names[] = {NULL, "f32", "f16", "i8", "u8", "u32", "t158", "i4"};
+    static const char *const names[] = {NULL, "f32", "f16", "i8", "u8", "u32", "t158", "i4", "u4"};
 
     return names[dtype];
 }
@@ -242,7 +242,7 @@ static int check_name(const Reader *reader, uint32_t index) {
 static int check_kind(const Reader *reader, const BlobSection *section, uint32_t dtype, uint32_t packing) {
     const bool ternary = dtype == BLOB_T158;
 
-    if (dtype < BLOB_F32 || dtype > BLOB_I4)
+    if (dtype < BLOB_F32 || dtype > BLOB_U4)
         return w158_fail(reader->error, -ENOTSUP,
                          "%s: section %s: dtype %" PRIu32 " is unknown to this program: update whisper158",
                          reader->file, section->name, dtype);
@@ -275,11 +275,15 @@ static int check_shape(const Reader *reader, const BlobSection *section) {
     return 0;
 }
 
+static bool is_nibbles(const BlobSection *section) {
+    return section->dtype == BLOB_I4 || section->dtype == BLOB_U4;
+}
+
 static int check_group(const Reader *reader, const BlobSection *section) {
     const char *dtype = blob_dtype_name(section->dtype);
     const uint32_t rows = section->shape[0], channels = section->shape[1], group = section->group;
 
-    if (section->dtype != BLOB_I8 && section->dtype != BLOB_I4 && section->dtype != BLOB_T158) {
+    if (section->dtype != BLOB_I8 && !is_nibbles(section) && section->dtype != BLOB_T158) {
         if (group)
             return refuse(reader, section, "group is %" PRIu32 ", but %s has no scales", group, dtype);
         return 0;
@@ -290,8 +294,8 @@ static int check_group(const Reader *reader, const BlobSection *section) {
         return refuse(reader, section,
                       "group is %" PRIu32 ", it must be %" PRIu32 " (a whole row) or a multiple of %d that divides it",
                       group, channels, GROUP_STEP);
-    if (section->dtype == BLOB_I4 && group % GROUP_STEP)
-        return refuse(reader, section, "group is %" PRIu32 ", it must be a multiple of %d for i4", group, GROUP_STEP);
+    if (is_nibbles(section) && group % GROUP_STEP)
+        return refuse(reader, section, "group is %" PRIu32 ", it must be a multiple of %d for %s", group, GROUP_STEP, dtype);
     if (section->dtype == BLOB_T158 && rows % 4)
         return refuse(reader, section, "shape[0] is %" PRIu32 ", it must be a multiple of 4 for t158", rows);
     return 0;
@@ -312,7 +316,7 @@ uint64_t blob_payload_size(const BlobSection *section) {
     case BLOB_T5:
         return elements / section->group * ceil_div(section->group, T5_CHANNELS) * 4;
     default:
-        return section->dtype == BLOB_I4 ? elements / 2 : elements * width[section->dtype];
+        return is_nibbles(section) ? elements / 2 : elements * width[section->dtype];
     }
 }
 
@@ -513,27 +517,44 @@ static bool scale_is_good(const uint32_t *bits, uint64_t count) {
     return !bad;
 }
 
+/* What stands beside `section` under its name with `suffix`: one number of `dtype` for each group. */
+static int find_beside(const Reader *reader, const BlobSection *section, const char *suffix, BlobDtype dtype,
+                       const BlobSection **found) {
+    const uint32_t rows = section->shape[0], spans = section->shape[1] / section->group;
+    char name[NAME_SIZE + SUFFIX_SIZE];
+    const BlobSection *beside;
+
+    (void)snprintf(name, sizeof name, "%s%s", section->name, suffix); /* 63 characters at most, as name_is_good found */
+    beside = blob_find(reader->blob, name);
+    if (!beside)
+        return refuse(reader, section, "there is no section %s beside it", name);
+    if (beside->dtype != dtype || beside->rank != 2 || beside->shape[0] != rows || beside->shape[1] != spans)
+        return refuse(reader, beside, "it must be %s of shape [%" PRIu32 ", %" PRIu32 "] to go with %s",
+                      blob_dtype_name(dtype), rows, spans, section->name);
+    if (beside->optional != section->optional)
+        return refuse(reader, beside, "flags differ from those of %s", section->name);
+    *found = beside;
+    return 0;
+}
+
 static int check_scale(const Reader *reader, const BlobSection *section) {
-    char name[NAME_SIZE + sizeof SCALE_SUFFIX];
-    const BlobSection *scale;
-    uint32_t rows, spans;
+    const BlobSection *scale, *zero;
+    int r;
 
     if (!section->group)
         return 0;
-    rows = section->shape[0];
-    spans = section->shape[1] / section->group;
-    strcpy(name, section->name); /* at most 63 characters, as name_is_good found */
-    strcat(name, SCALE_SUFFIX);
-    scale = blob_find(reader->blob, name);
-    if (!scale)
-        return refuse(reader, section, "there is no section %s beside it", name);
-    if (scale->dtype != BLOB_F32 || scale->rank != 2 || scale->shape[0] != rows || scale->shape[1] != spans)
-        return refuse(reader, scale, "it must be f32 of shape [%" PRIu32 ", %" PRIu32 "] to go with %s", rows, spans,
-                      section->name);
-    if (scale->optional != section->optional)
-        return refuse(reader, scale, "flags differ from those of %s", section->name);
+    r = find_beside(reader, section, ".scale", BLOB_F32, &scale);
+    if (r < 0)
+        return r;
     if (!scale_is_good(scale->data, scale->size / 4))
         return refuse(reader, scale, "a scale is negative");
+    if (section->dtype != BLOB_U4)
+        return 0;
+    r = find_beside(reader, section, ".zero", BLOB_U8, &zero);
+    if (r < 0)
+        return r;
+    if (!bytes_are_at_most(zero->data, zero->size, 15))
+        return refuse(reader, zero, "a zero point is above 15");
     return 0;
 }
 

@@ -12,7 +12,7 @@
 /* Sizes of docs/blob-format.md, for reader and writer. */
 enum { BLOB_ALIGNMENT = 64, BLOB_HEADER_SIZE = 64, BLOB_ENTRY_SIZE = 128 };
 
-typedef enum BlobDtype { BLOB_F32 = 1, BLOB_F16, BLOB_I8, BLOB_U8, BLOB_U32, BLOB_T158, BLOB_I4 } BlobDtype;
+typedef enum BlobDtype { BLOB_F32 = 1, BLOB_F16, BLOB_I8, BLOB_U8, BLOB_U32, BLOB_T158, BLOB_I4, BLOB_U4 } BlobDtype;
 typedef enum BlobPacking { BLOB_PLAIN = 0, BLOB_T2, BLOB_T4, BLOB_T5 } BlobPacking;
 
 /* One checked entry of the section table; pointers lead into the mapping. */

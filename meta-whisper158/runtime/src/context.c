@@ -177,18 +177,23 @@ void context_enter(whisper158_context *c, whisper158_phase phase, uint32_t frame
     model_release(c->model, phase);
 }
 
-const float *context_listen(whisper158_context *c, const float *mel, uint32_t frames) {
+int context_listen(whisper158_context *c, const float *mel, uint32_t frames, bool (*stopped)(void *user), void *user,
+                   const float **out, whisper158_error *error) {
     const float *encoded;
 
     context_enter(c, WHISPER158_PHASE_STEM, frames);
     encoder_stem(c->encoder, mel, frames);
     context_enter(c, WHISPER158_PHASE_BLOCKS, frames);
-    encoded = encoder_blocks(c->encoder);
+    encoded = encoder_blocks(c->encoder, stopped, user);
     context_enter(c, WHISPER158_PHASE_CROSS, frames);
+    if (!encoded)
+        return -ECANCELED;
     if (!all_finite(encoded, tiles(frames) * c->model->info.n_audio_state * TILE))
-        return NULL;
+        return w158_fail(error, -EDOM, "the encoder's numbers overflowed: the model's weights cannot be right");
     decoder_listen(c->decoder, encoded, frames);
-    return encoded;
+    if (out)
+        *out = encoded;
+    return 0;
 }
 
 int whisper158_mel(whisper158_context *c, const float *samples, size_t count, uint32_t columns, float *out,
@@ -209,13 +214,14 @@ int whisper158_mel(whisper158_context *c, const float *samples, size_t count, ui
 int whisper158_encode(whisper158_context *c, const float *mel, uint32_t frames, float *out, whisper158_error *error) {
     uint32_t d;
     const float *encoded;
+    int r;
 
     if (!c || !mel || frames == 0 || frames > c->model->info.n_audio_ctx)
         return w158_fail(error, -EINVAL, "whisper158_encode needs a spectrogram of 1 to n_audio_ctx frames");
     d = c->model->info.n_audio_state;
-    encoded = context_listen(c, mel, frames);
-    if (!encoded)
-        return w158_fail(error, -EDOM, "the encoder's numbers overflowed: the model's weights cannot be right");
+    r = context_listen(c, mel, frames, NULL, NULL, &encoded, error);
+    if (r < 0)
+        return r;
     for (size_t f = 0; out && f < frames; f++)
         for (uint32_t channel = 0; channel < d; channel++)
             out[f * d + channel] = encoded[(f / TILE * d + channel) * TILE + f % TILE];

@@ -39,9 +39,10 @@ int context_check_samples(const float *samples, size_t count, whisper158_error *
 void context_enter(whisper158_context *context, whisper158_phase phase, uint32_t frames);
 
 /*
- * Encoder and cross-attention over mel[n_mels][2 x frames]; ends in WHISPER158_PHASE_CROSS. Return: the encoder's output,
- * or NULL when it is not finite.
+ * Encoder and cross-attention over mel[n_mels][2 x frames]; ends in WHISPER158_PHASE_CROSS. *out: the encoder's output, may
+ * be NULL. `stopped`: as for encoder_blocks. Returns 0, -ECANCELED, or -EDOM and a sentence when the output is not finite.
  */
-const float *context_listen(whisper158_context *context, const float *mel, uint32_t frames);
+int context_listen(whisper158_context *context, const float *mel, uint32_t frames, bool (*stopped)(void *user), void *user,
+                   const float **out, whisper158_error *error);
 
 #endif

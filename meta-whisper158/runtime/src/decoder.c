@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "attend.h"
-#include "encoder.h"
+#include "chunk.h"
 
 /* Weights that one work item multiplies at least; below that, waking a thread costs more than it brings. */
 #define ITEM_WEIGHTS 65536u
@@ -134,7 +134,7 @@ static void multiply(Decoder *d, const Matrix *w, const float *bias, bool in_8_b
     if (in_8_bits && w->format != MATRIX_F16) {
         d->k->quantise(x, w->channels, d->q, &job.q_scale);
         job.q = d->q;
-    } else if (d->k->gemv_i16[w->format] && w->group <= MAX_I16_GROUP) {
+    } else if (kernels_have_i16(d->k, w)) {
         d->k->quantise_i16(x, w->channels, d->q16, &job.q_scale);
         job.q16 = d->q16;
     }

@@ -95,6 +95,7 @@ MatrixFormat model_matrix_format(BlobDtype dtype, BlobPacking packing) {
     case BLOB_I8:
         return MATRIX_I8;
     case BLOB_I4:
+    case BLOB_U4:
         return MATRIX_I4;
     case BLOB_T158:
         return packing == BLOB_T2 ? MATRIX_T2 : packing == BLOB_T4 ? MATRIX_T4 : MATRIX_T5;
@@ -104,9 +105,9 @@ MatrixFormat model_matrix_format(BlobDtype dtype, BlobPacking packing) {
 }
 
 static Matrix bind_matrix(Binder *b, uint32_t rows, uint32_t channels, const char *name) {
-    const BlobSection *s = find(b, name), *scale;
+    const BlobSection *s = find(b, name), *scale, *zero;
     Matrix m = {.rows = rows, .channels = channels};
-    char scale_name[64];
+    char beside[64];
 
     if (!s)
         return m;
@@ -118,12 +119,16 @@ static Matrix bind_matrix(Binder *b, uint32_t rows, uint32_t channels, const cha
     m.group = s->group ? s->group : channels;
     m.format = model_matrix_format(s->dtype, s->packing);
     if (m.format == MATRIX_FORMATS)
-        b->result = w158_fail(b->error, -EBADMSG, "section %s has the type %s, but weights are f16, i8 or t158", name,
+        b->result = w158_fail(b->error, -EBADMSG, "section %s has the type %s, but weights are f16, i8, i4, u4 or t158", name,
                               blob_dtype_name(s->dtype));
     if (m.format == MATRIX_F16 || m.format == MATRIX_FORMATS)
         return m;
-    scale = find(b, print_name(scale_name, "%s.scale", name)); /* its shape is the container's matter */
+    scale = find(b, print_name(beside, "%s.scale", name)); /* its shape is the container's matter */
     m.scale = scale ? scale->data : NULL;
+    if (s->dtype == BLOB_U4) {
+        zero = find(b, print_name(beside, "%s.zero", name));
+        m.zero = zero ? zero->data : NULL;
+    }
     return m;
 }
 
@@ -131,8 +136,6 @@ static Linear bind_linear(Binder *b, uint32_t rows, uint32_t channels, const cha
     char name[64];
     Linear l = {.weight = bind_matrix(b, rows, channels, print_name(name, "%s.weight", prefix))};
 
-    if (b->result >= 0 && l.weight.format == MATRIX_I4)
-        b->result = w158_fail(b->error, -EBADMSG, "section %s is i4, which only the token embedding may be", name);
     if (bias)
         l.bias = vector(b, rows, prefix, ".bias");
     return l;
@@ -197,7 +200,7 @@ static void bind_decoder(Binder *b, whisper158_model *m) {
 
     m->embedding = bind_matrix(b, m->info.n_vocab, m->info.n_text_state, "decoder.token_embedding.weight");
     if (b->result >= 0 && m->embedding.format > MATRIX_I4)
-        b->result = w158_fail(b->error, -EBADMSG, "section decoder.token_embedding.weight is ternary, but must be f16, i8 or i4");
+        b->result = w158_fail(b->error, -EBADMSG, "section decoder.token_embedding.weight is ternary, but must be f16, i8, i4 or u4");
     m->decoder_positions = plain(b, BLOB_F16, 2, positions, "decoder.positional_embedding");
     for (uint32_t i = 0; i < m->info.n_text_layer; i++) {
         print_name(block, "decoder.blocks.%u", i);

@@ -5,7 +5,7 @@
 
 #include "blob.h"
 #include "kernels/kernels.h"
-#include "vad.h"
+#include "vad_weights.h"
 #include "whisper158.h"
 
 #define MAX_TEXT_CTX 448u /* n_text_ctx at most */

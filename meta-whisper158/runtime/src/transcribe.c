@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpe.h"
 #include "clock.h"
 #include "context.h"
 #include "error.h"
@@ -43,13 +44,14 @@ typedef struct Transcription {
     const float *samples;
     size_t count;
     size_t columns;        /* of the audio */
+    size_t column;         /* where the window in hand begins */
     size_t window_columns; /* of a window, at most */
     bool fit;              /* the encoder's context is fitted to what there is in the window */
     float loudest;         /* column of the whole audio, those behind its end included that reach into it: the scale */
     bool timestamps;
     uint32_t language; /* index */
     bool language_known;
-    Tokens previous; /* tokens of the window before, for condition_on_previous */
+    Tokens previous; /* tokens that the next window is prompted with: of the caller's prompt, or of windows before */
     whisper158_segment_fn segment;
     void *user;
     whisper158_error *error;
@@ -149,23 +151,35 @@ static void find_loudest(Transcription *t) {
     stop(t, since, &t->c->timings.mel, &t->c->timings.mel_cpu);
 }
 
+static int report_progress(const Transcription *t, size_t column) {
+    if (t->options->progress &&
+        t->options->progress(t->options->user, smaller(column * HOP, t->count), t->count) != 0)
+        return w158_fail(t->error, -ECANCELED, "stopped by the caller");
+    return 0;
+}
+
+static bool stopped(void *user) {
+    const Transcription *t = user;
+
+    return report_progress(t, t->column) < 0;
+}
+
 static int listen(Transcription *t, size_t column, size_t columns) {
     whisper158_context *c = t->c;
-    const float *encoded;
     Stopwatch since;
     uint32_t frames;
+    int r;
 
     context_enter(c, WHISPER158_PHASE_MEL, frames_for(t, columns));
     frames = window_mel(t, column, columns);
     since = start(t);
-    encoded = context_listen(c, c->window, frames);
+    t->column = column;
+    r = context_listen(c, c->window, frames, stopped, t, NULL, t->error);
     context_enter(c, WHISPER158_PHASE_TEXT, frames);
     stop(t, since, &c->timings.encode, &c->timings.encode_cpu);
     c->timings.windows++;
     c->timings.frames += frames;
-    if (!encoded)
-        return w158_fail(t->error, -EDOM, "the encoder's numbers overflowed: the model's weights cannot be right");
-    return 0;
+    return r;
 }
 
 /* ---------------------------------------------------------------------------------------------------- decoding */
@@ -199,7 +213,7 @@ static size_t make_prompt(const Transcription *t, Tokens *prompt) {
     size_t room = t->c->model->info.n_text_ctx / 2 - 1, start_at;
 
     prompt->n = 0;
-    if (t->options->condition_on_previous && t->previous.n > 0) {
+    if (t->previous.n > 0) {
         size_t skipped = t->previous.n > room ? t->previous.n - room : 0;
 
         push(prompt, d->sot_prev);
@@ -221,13 +235,6 @@ static int overflowed(const Transcription *t) {
     return w158_fail(t->error, -EDOM, "the decoder's numbers overflowed: the model's weights cannot be right");
 }
 
-static int report_progress(const Transcription *t, size_t column) {
-    if (t->options->progress &&
-        t->options->progress(t->options->user, smaller(column * HOP, t->count), t->count) != 0)
-        return w158_fail(t->error, -ECANCELED, "stopped by the caller");
-    return 0;
-}
-
 /* Samples until the end of text, the limit, or a repetition. */
 static int decode_window(Transcription *t, size_t column, size_t columns, Said *said) {
     const whisper158_model *model = t->c->model;
@@ -241,6 +248,10 @@ static int decode_window(Transcription *t, size_t column, size_t columns, Said *
     *said = (Said){0};
     decoder_rewind(t->c->decoder, 0);
     for (size_t i = 0; i < smaller(prompt.n, model->info.n_text_ctx); i++) {
+        int r = report_progress(t, column);
+
+        if (r < 0)
+            return r;
         step(t, prompt.at[i], i == start_at || i + 1 == prompt.n);
         if (i == start_at)
             said->no_speech_prob = sample_probability(t->c->logits, model->info.n_vocab, d->no_speech);
@@ -270,6 +281,17 @@ static int decode_window(Transcription *t, size_t column, size_t columns, Said *
     }
     said->avg_logprob = (float)(sum / (double)(said->tokens.n + 1));
     return 0;
+}
+
+/* For the windows that follow; make_prompt looks at the last ones only. */
+static void remember(Transcription *t, const uint32_t *tokens, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (t->previous.n == MAX_TEXT_CTX) {
+            memmove(t->previous.at, t->previous.at + MAX_TEXT_CTX / 2, MAX_TEXT_CTX / 2 * sizeof *t->previous.at);
+            t->previous.n = MAX_TEXT_CTX / 2;
+        }
+        push(&t->previous, tokens[i]);
+    }
 }
 
 /* ---------------------------------------------------------------------------------------------------- segments */
@@ -349,13 +371,10 @@ static int emit_window(Transcription *t, const Said *said, size_t column, size_t
         if (r < 0)
             return r;
     }
-    for (size_t i = 0; i < kept.n; i++) {
-        if (t->previous.n == MAX_TEXT_CTX) { /* make_prompt looks at the last ones only */
-            memmove(t->previous.at, t->previous.at + MAX_TEXT_CTX / 2, MAX_TEXT_CTX / 2 * sizeof *t->previous.at);
-            t->previous.n = MAX_TEXT_CTX / 2;
-        }
-        push(&t->previous, kept.at[i]);
-    }
+    if (t->options->condition_on_previous)
+        remember(t, kept.at, kept.n);
+    else
+        t->previous.n = 0; /* a caller's prompt has served */
     return 0;
 }
 
@@ -407,6 +426,30 @@ static int find_language(Transcription *t) {
     return w158_fail(t->error, -EINVAL, "the model does not know the language '%s'", wanted);
 }
 
+/* As Whisper spells it: one blank before, none behind. */
+static int take_prompt(Transcription *t) {
+    static const char blanks[] = " \t\r\n";
+    const char *const given = t->options->prompt ? t->options->prompt : "";
+    const char *const text = given + strspn(given, blanks);
+    char spelt[WHISPER158_MAX_PROMPT + 1] = " ";
+    uint32_t tokens[WHISPER158_MAX_PROMPT + 1];
+    size_t length = strlen(text), n;
+    int r;
+
+    if (strlen(given) > WHISPER158_MAX_PROMPT)
+        return w158_fail(t->error, -EINVAL, "the prompt has %zu bytes, and can have %d", strlen(given),
+                         WHISPER158_MAX_PROMPT);
+    while (length > 0 && strchr(blanks, text[length - 1]))
+        length--;
+    if (length == 0)
+        return 0;
+    memcpy(spelt + 1, text, length);
+    r = bpe_encode(t->c->model, spelt, length + 1, tokens, &n, t->error);
+    if (r >= 0)
+        remember(t, tokens, n);
+    return r;
+}
+
 static int check(const Transcription *t) {
     const whisper158_model_info *info = &t->c->model->info;
 
@@ -431,6 +474,8 @@ int whisper158_transcribe(whisper158_context *context, const float *samples, siz
     r = check(&t);
     if (r >= 0)
         r = find_language(&t);
+    if (r >= 0)
+        r = take_prompt(&t);
     if (r < 0)
         return r;
     context->timings = (whisper158_timings){0};

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chunk.h"
 #include "clock.h"
 #include "context.h"
 #include "error.h"
@@ -361,7 +362,7 @@ static int course_pack(Course *course, const Tuner *t, MatrixFormat format) {
         if (tuning_layer_of(t->tuning, &s) != course->layer)
             continue;
         course->codes[format][n] = s.data;
-        if (format != MATRIX_I8) {
+        if (format >= MATRIX_T2) {
             s.packing = (BlobPacking)(format - MATRIX_T2 + BLOB_T2);
             size = (blob_payload_size(&s) + 63) / 64 * 64;
             if (!course->packed[format])

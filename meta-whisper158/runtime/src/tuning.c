@@ -51,14 +51,25 @@ static Operation operation_of(const BlobSection *section) {
 
 /* Whether the blocks multiply 8-bit activations by these codes. */
 static bool is_tunable(const BlobSection *section) {
-    return section->group && section->dtype != BLOB_I4 && strstr(section->name, ".blocks.") && section->shape[0] <= MAX_CHANNELS &&
+    return section->group && strstr(section->name, ".blocks.") && section->shape[0] <= MAX_CHANNELS &&
            section->shape[1] <= MAX_CHANNELS;
 }
 
-static bool is_of(const TunedLayer *layer, const BlobSection *section) {
-    const bool ternary = layer->candidates[0].format != MATRIX_I8;
+static MatrixFormat format_of(const BlobSection *section) {
+    return model_matrix_format(section->dtype, section->packing);
+}
 
-    return layer->operation == operation_of(section) && ternary == (section->dtype == BLOB_T158) &&
+static bool is_ternary(MatrixFormat format) {
+    return format >= MATRIX_T2;
+}
+
+/* Whether a section's codes are, or can be packed, in a format: ternary ones in three, all others in their own. */
+static bool may_be(const BlobSection *section, MatrixFormat format) {
+    return format == format_of(section) || (is_ternary(format) && is_ternary(format_of(section)));
+}
+
+static bool is_of(const TunedLayer *layer, const BlobSection *section) {
+    return layer->operation == operation_of(section) && may_be(section, layer->candidates[0].format) &&
            layer->rows == section->shape[0] && layer->channels == section->shape[1] && layer->group == section->group;
 }
 
@@ -73,19 +84,15 @@ static void add_gemms(TunedLayer *layer, const Kernels *k, MatrixFormat format) 
             (Candidate){.format = format, .variant = k->name, .gemm = k->gemm_i8[format]};
 }
 
-static void add_candidates(TunedLayer *layer, const Kernels *k, bool ternary) {
-    const MatrixFormat first = ternary ? MATRIX_T2 : MATRIX_I8, last = ternary ? MATRIX_T5 : MATRIX_I8;
-
-    for (MatrixFormat format = first; format <= last; format++) {
+static void add_candidates(TunedLayer *layer, const Kernels *k, const BlobSection *section) {
+    for (MatrixFormat format = MATRIX_I8; format < MATRIX_FORMATS; format++) {
+        if (!may_be(section, format))
+            continue;
         if (layer->operation == OPERATION_GEMM)
             add_gemms(layer, k, format);
         else
             layer->candidates[layer->n_candidates++] = (Candidate){.format = format, .variant = k->name};
     }
-}
-
-static MatrixFormat format_of(const BlobSection *section) {
-    return model_matrix_format(section->dtype, section->packing);
 }
 
 /* The format of most of a layer's matrices; of several, the first. */
@@ -112,7 +119,7 @@ static void add_section(whisper158_tuning *t, const BlobSection *section) {
             t->layers[i].matrices++;
             return;
         }
-    add_candidates(&layer, &t->kernels, section->dtype == BLOB_T158);
+    add_candidates(&layer, &t->kernels, section);
     if (layer.n_candidates > 1 && t->n_layers < MAX_LAYERS)
         t->layers[t->n_layers++] = layer;
 }

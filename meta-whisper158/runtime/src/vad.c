@@ -44,8 +44,6 @@ struct whisper158_vad {
     float gates[4 * STATE];
 };
 
-const VadShape vad_convs[VAD_CONVS] = {{129, 128, 1}, {128, 64, 2}, {64, 64, 2}, {64, 128, 1}};
-
 int vad_new(whisper158_vad **out, const VadWeights *weights) {
     const double turn = 6.28318530717958647692;
     whisper158_vad *vad = calloc(1, sizeof *vad);

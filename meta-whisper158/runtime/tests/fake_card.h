@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A sound card that befalls whatever a test's script says, behind the functions of daemon/alsa.h. Its time is made up, so
+ * A sound card that befalls whatever a test's script says, behind the functions of common/alsa.h. Its time is made up, so
  * that an hour takes a moment, and the same each time; or it is real, for tests of threads.
  */
 #ifndef TESTS_FAKE_CARD_H

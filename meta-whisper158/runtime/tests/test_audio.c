@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * cli/audio.c: what arrives of files whose samples are known. WAV files are put together here, byte by byte, so that
+ * common/audio.c: what arrives of files whose samples are known. WAV files are put together here, byte by byte, so that
  * the reader is not judged by the library it reads with.
  */
 #undef NDEBUG

@@ -196,7 +196,7 @@ static void check_transcriptions(void) {
                 Text b = transcribe(two, (whisper158_timestamps)timestamps, frames, condition);
                 whisper158_timings timings;
 
-                assert(a.windows >= 3 && a.calls > 2 * a.windows);
+                assert(a.windows >= 3 && a.calls > (2 + info.n_audio_layer) * a.windows);
                 assert(a.hash == b.hash && a.segments == b.segments && a.windows == b.windows);
                 whisper158_context_get_timings(one, &timings);
                 assert(timings.windows == a.windows && timings.tokens > timings.windows && timings.encode > 0);
@@ -236,17 +236,13 @@ static void expect(int result, int wanted, const whisper158_error *error, const 
     }
 }
 
-static void check_misuse(void) {
-    whisper158_options options = WHISPER158_OPTIONS_DEFAULT;
+static void check_misuse_of_models(void) {
     whisper158_context_options many = {.threads = 65}, strange = {.kernels = "abacus"};
     whisper158_context *context = NULL;
     whisper158_model *other = NULL;
-    const uint32_t beyond = info.n_vocab, fine = 0;
-    float mel[160] = {0}, bad[400] = {0}, column[80 * 2];
     const char *bytes;
     whisper158_section section;
     whisper158_error e;
-    Text text = {.stop_after = 1}, stopped = {.stop_at_call = 2};
 
     expect(whisper158_model_open(&other, "/nonexistent.w158", &e), -ENOENT, &e, "/nonexistent.w158");
     expect(whisper158_model_open(&other, NULL, &e), -EINVAL, &e, "path");
@@ -255,14 +251,19 @@ static void check_misuse(void) {
     expect(whisper158_context_new(&context, model, &many, &e), -EINVAL, &e, "65");
     expect(whisper158_context_new(&context, model, &strange, &e), -EINVAL, &e, "abacus");
     assert(context == NULL);
-    assert(whisper158_model_get_token(model, beyond, &bytes) == -EINVAL);
-    assert(whisper158_model_get_token(model, beyond - 1, &bytes) == 0);
+    assert(whisper158_model_get_token(model, info.n_vocab, &bytes) == -EINVAL);
+    assert(whisper158_model_get_token(model, info.n_vocab - 1, &bytes) == 0);
     assert(whisper158_model_get_section(model, info.n_sections, &section) == -EINVAL);
     assert(whisper158_model_get_provenance(model, "nonsense", &bytes) == -ENOENT);
     assert(whisper158_model_get_provenance(model, "name", &bytes) > 0);
     assert(whisper158_model_get_language(model, 1000) == NULL);
+}
 
-    context = context_of(1, NULL);
+static void check_misuse_of_stages(whisper158_context *context) {
+    const uint32_t beyond = info.n_vocab, fine = 0;
+    float mel[160] = {0}, bad[400] = {[7] = NAN}, column[80 * 2];
+    whisper158_error e;
+
     expect(whisper158_decode(context, &fine, 1, NULL, &e), -EINVAL, &e, "whisper158_encode");
     expect(whisper158_encode(context, mel, 0, NULL, &e), -EINVAL, &e, "frames");
     expect(whisper158_encode(context, mel, info.n_audio_ctx + 1, NULL, &e), -EINVAL, &e, "frames");
@@ -272,8 +273,14 @@ static void check_misuse(void) {
         assert(whisper158_decode(context, &fine, 1, NULL, &e) == 0);
     expect(whisper158_decode(context, &fine, 1, NULL, &e), -ENOSPC, &e, "fit");
     assert(whisper158_decode_rewind(context, info.n_text_ctx + 1) == -EINVAL);
-    bad[7] = NAN;
     expect(whisper158_mel(context, bad, 400, 1, column, &e), -EINVAL, &e, "sample 7");
+}
+
+static void check_misuse_of_transcribe(whisper158_context *context) {
+    whisper158_options options = WHISPER158_OPTIONS_DEFAULT;
+    float bad[400] = {[7] = NAN};
+    whisper158_error e;
+
     expect(whisper158_transcribe(context, bad, 400, NULL, NULL, NULL, &e), -EINVAL, &e, "sample 7");
     bad[7] = 1e38f;
     expect(whisper158_transcribe(context, bad, 400, NULL, NULL, NULL, &e), -EINVAL, &e, "sample 7");
@@ -287,14 +294,38 @@ static void check_misuse(void) {
     options.audio_context = 0;
     options.language = "klingon";
     expect(whisper158_transcribe(context, samples, SAMPLES, &options, NULL, NULL, &e), -EINVAL, &e, "klingon");
-    options.language = NULL;
+}
+
+/* By the callback for text, and by that for progress at each of its calls. */
+static void check_stopping(whisper158_context *context) {
+    whisper158_options options = WHISPER158_OPTIONS_DEFAULT;
+    Text text = {.stop_after = 1}, stopped = {.stop_at_call = 2};
+    whisper158_error e;
+
     options.logprob_threshold = -1e9f;
     expect(whisper158_transcribe(context, samples, SAMPLES, &options, collect, &text, &e), -ECANCELED, &e, "caller");
     options.progress = count_progress;
     options.user = &stopped;
     expect(whisper158_transcribe(context, samples, SAMPLES, &options, NULL, NULL, &e), -ECANCELED, &e, "caller");
     assert(stopped.calls == 2 && stopped.windows == 0); /* amid the first window */
+    for (stopped.stop_at_call = 1; stopped.stop_at_call <= info.n_audio_layer + 3; stopped.stop_at_call++) {
+        stopped.calls = 0;
+        expect(whisper158_transcribe(context, samples, SAMPLES, &options, NULL, NULL, &e), -ECANCELED, &e, "caller");
+        assert(stopped.calls == stopped.stop_at_call);
+    }
+    options.progress = NULL;
+    assert(whisper158_transcribe(context, samples, SAMPLES, &options, NULL, NULL, &e) == 0); /* nothing is left behind */
     assert(text.segments == 1);
+}
+
+static void check_misuse(void) {
+    whisper158_context *context;
+
+    check_misuse_of_models();
+    context = context_of(1, NULL);
+    check_misuse_of_stages(context);
+    check_misuse_of_transcribe(context);
+    check_stopping(context);
     whisper158_context_free(context);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/convert.c: every format arrives as what it means, pieces of any size add up to what one piece gives, that is
+ * common/convert.c: every format arrives as what it means, pieces of any size add up to what one piece gives, that is
  * what libsamplerate makes of the whole at once, and useless channels do no harm.
  */
 #undef NDEBUG

@@ -5,7 +5,7 @@
  * together must be as long as the time that has passed, nobody may be kept busy, and what was wrong must have been said.
  */
 #undef NDEBUG
-#include "feed.h"
+#include "microphone.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -175,6 +175,38 @@ static Job *noise(JobKind kind, size_t count, Done *d) {
     return job;
 }
 
+/* To be given up when it was asked so often. */
+typedef struct Patience {
+    int calls, most;
+} Patience;
+
+static bool lose_patience(void *user) {
+    Patience *const patience = user;
+
+    return ++patience->calls == patience->most;
+}
+
+static void test_warming_up_can_be_given_up(const char *golden) {
+    Queue *const queue = make_queue(8, 100 * SECOND);
+    Patience patience = {.most = 1};
+    WorkerOptions options = {.listen = WHISPER158_OPTIONS_DEFAULT, .give_up = lose_patience, .user = &patience};
+    whisper158_model *model;
+    whisper158_error error;
+    Worker *worker;
+    Loop *loop;
+
+    assert(loop_new(&loop) == 0);
+    assert(whisper158_model_open(&model, golden, &error) == 0);
+    options.model = model;
+    for (; worker_new(&worker, &options, queue, loop, &error) < 0; patience.most++, patience.calls = 0)
+        assert(patience.calls == patience.most);
+    assert(patience.calls + 1 == patience.most && patience.most > 6); /* before each block and each token */
+    (void)worker_free(worker);
+    (void)queue_free(queue);
+    (void)whisper158_model_close(model);
+    (void)loop_free(loop);
+}
+
 static void test_worker(const char *golden) {
     Queue *const queue = make_queue(8, 100 * SECOND);
     Done d = {0};
@@ -272,6 +304,7 @@ int main(int argc, char **argv) {
     test_clients_leave_room();
     test_interim_makes_room();
     test_closed();
+    test_warming_up_can_be_given_up(argv[1]);
     test_worker(argv[1]);
     test_pace();
     test_pace_counts_frames(argv[1]);

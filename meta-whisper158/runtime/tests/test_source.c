@@ -483,7 +483,7 @@ static void test_failed_recording(void) {
     wait_for_samples(2 * RATE); /* audio goes on, and nothing is said a second time */
     assert(source_free(source) == NULL);
     assert(setrlimit(RLIMIT_FSIZE, &before) == 0);
-    assert(strstr(ear.warning, "recording in ") && strstr(ear.warning, "has ended: File too large"));
+    assert(strstr(ear.warning, "recording in ") && strstr(ear.warning, "can be written to: File too large"));
     free((char *)o.record_dir);
     o.record_dir = "/nonexistent";
     fake_card_init(&card, NULL);
@@ -491,7 +491,7 @@ static void test_failed_recording(void) {
     source = start(&o);
     wait_for_samples(2 * RATE);
     assert(source_free(source) == NULL);
-    assert(strstr(ear.warning, "has ended: No such file"));
+    assert(strstr(ear.warning, "can be written to: No such file"));
 }
 
 static void expect_refusal(const SourceOptions *options, const char *part) {

@@ -1,13 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Text of tokens: what is UTF-8 stays, what is not, or would command a terminal, becomes U+FFFD, and characters may be
+ * Tokens of text, by a vocabulary that fits a page, and text of tokens: what is UTF-8 stays, what is not, or would command a terminal, becomes U+FFFD, and characters may be
  * split between tokens. Python's decode(errors="replace") is the model.
  */
 #undef NDEBUG
 #include "tokens.h"
 
+#include "bpe.h"
+
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +35,47 @@ static void expect_n(const char *input, size_t n, const char *wanted) {
         assert(!"wrong text");
     }
     free(text);
+}
+
+/* The tokens of a text. */
+static void expect_tokens(const char *text, const uint32_t *wanted, size_t n_wanted) {
+    uint32_t tokens[64];
+    whisper158_error error;
+    size_t n;
+
+    assert(bpe_encode(&model, text, strlen(text), tokens, &n, &error) == 0);
+    assert(n == n_wanted && memcmp(tokens, wanted, n * sizeof *tokens) == 0);
+}
+
+#define TOKENS(TEXT, ...)                                                                                              \
+    expect_tokens(TEXT, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+/* The lower of two tokens is joined first, and nothing across the edge of a word. Some bytes have no token. */
+static void check_encoding(void) {
+    static const char *const words[] = {"l", "o", "w", "e", "r", " ", "'", "s", "1", "lo", "er", "low", " low", "ow", "w'", "s1", "  "};
+    enum { WORDS = sizeof words / sizeof *words };
+    const whisper158_model saved = model;
+    static uint32_t starts[WORDS + 1];
+    static char text[64];
+    uint32_t tokens[8];
+    whisper158_error error;
+    size_t n;
+
+    for (size_t i = 0; i < WORDS; i++) {
+        memcpy(text + starts[i], words[i], strlen(words[i]));
+        starts[i + 1] = starts[i] + (uint32_t)strlen(words[i]);
+    }
+    model.vocab_offsets = starts;
+    model.vocab_bytes = text;
+    model.n_words = WORDS;
+    assert(bpe_encode(&model, "", 0, tokens, &n, &error) == 0 && n == 0);
+    TOKENS("lower", 11, 10);
+    TOKENS(" lower lower", 12, 10, 12, 10);
+    TOKENS("low's1", 11, 6, 7, 8);
+    TOKENS("low   low", 11, 16, 12);
+    TOKENS("ow'", 13, 6);
+    assert(bpe_encode(&model, "lox", 3, tokens, &n, &error) == -EINVAL && strstr(error.text, "the byte 78"));
+    model = saved;
 }
 
 #define EXPECT(INPUT, WANTED) expect_n(INPUT, sizeof(INPUT) - 1, WANTED)
@@ -62,6 +106,8 @@ int main(void) {
     EXPECT("\xE2\x99x", BAD "x");
     EXPECT("\xF0\x9F\x8E", BAD);
     EXPECT("\xF0\x9F\xC3\xA9", BAD "\xC3\xA9");
+
+    check_encoding();
 
     /* Special tokens have no text. */
     {

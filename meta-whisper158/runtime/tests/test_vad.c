@@ -97,7 +97,7 @@ static void magnitudes(const double *sound, double out[4][VAD_BINS]) {
 }
 
 static int slow_conv(const VadShape *s, const VadConv *c, double in[4][VAD_BINS], int places) {
-    double out[4][VAD_BINS];
+    double out[4][VAD_BINS] = {0};
     int n = 0;
 
     for (int p = 0; p < places; p += (int)s->stride, n++)

@@ -99,7 +99,7 @@ TEMPLATE void score_part(const Queries *q, uint32_t first, uint32_t queries, con
 
     for (uint32_t i = 0; i < queries; i++)
         for (uint32_t r = 0; r < registers; r++)
-            sum[i][r] = _mm256_set1_epi32(-CODE_MAX * q->sum[first + i]);
+            sum[i][r] = _mm256_set1_epi32((int32_t)(0u - CODE_MAX * (uint32_t)q->sum[first + i]));
     for (uint32_t quad = 0; quad < q->channels / 4; quad += 2) {
         const int8_t *codes = q->codes + (quad * q->n + first) * 4;
 
@@ -523,7 +523,7 @@ static void pack_values(const float *v, size_t stride, size_t frames, uint32_t c
 static void queries_tile(Queries *q) {
     for (uint32_t l = 0; l < TILE; l += W) {
         vf largest = vf_set(0), factor;
-        vi sum = {0};
+        vu sum = {0}; /* without a sign: what is no number gives any codes, and these may overflow */
         float lanes[W];
 
         for (uint32_t c = 0; c < q->channels; c++)
@@ -539,7 +539,7 @@ static void queries_tile(Queries *q) {
 
             for (uint32_t i = 0; i < 4; i++) {
                 x[i] = vf_load(q->x + (c + i) * TILE + l) * factor;
-                sum += vi_round(x[i]);
+                sum += (vu)vi_round(x[i]);
             }
             four = interleave(x);
             memcpy(q->codes + c * TILE + l * 4, &four, sizeof four);

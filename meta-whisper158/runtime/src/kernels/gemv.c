@@ -8,18 +8,10 @@
  * Ternary weights (packing t2) are left as the digits 0, 1, 2: a byte holds one channel of four rows, so a mask and a
  * shift give each row's digits for as many channels as a register has bytes. Digit x activation is summed in 16 bits as
  * long as that is exact, and the sum of the activations, which the digits have too much, is subtracted at the end.
- * Likewise the nibbles of 4-bit weights: they stay code + 8, and 8 times the sum of the activations is subtracted.
  */
-#include "kernels.h"
-
-#include <string.h>
+#include "gemv.h"
 
 #define KERNELS_INIT VARIANT(kernels_init_gemv)
-#define ROWS 4u
-
-/* Of four rows. */
-typedef int32_t Int4 __attribute__((vector_size(16)));
-typedef float Float4 __attribute__((vector_size(16)));
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -76,30 +68,6 @@ static inline __m256i load16_i16(const int16_t *p) {
     }
 DOT4(dot4_i8, int8_t, load16_i8)
 DOT4(dot4_i16, int16_t, load16_i16)
-
-static inline __m256i multiply_nibbles(__m128i nibbles, __m256i x) {
-    return _mm256_madd_epi16(_mm256_cvtepu8_epi16(nibbles), x);
-}
-
-/* Nibbles of four rows x q: `runs` of I4_RUN channels. */
-static inline Int4 dot_nibbles(const uint8_t *const row[ROWS], const int16_t *q, uint32_t runs) {
-    const __m128i low = _mm_set1_epi8(15);
-    __m256i s[ROWS];
-
-    for (uint32_t r = 0; r < ROWS; r++)
-        s[r] = _mm256_setzero_si256();
-    for (uint32_t i = 0; i < runs; i++) {
-        __m256i x0 = load16_i16(q + i * I4_RUN), x1 = load16_i16(q + i * I4_RUN + 16);
-
-        for (uint32_t r = 0; r < ROWS; r++) {
-            __m128i b = _mm_loadu_si128((const __m128i *)(row[r] + i * 16));
-
-            s[r] = _mm256_add_epi32(s[r], multiply_nibbles(_mm_and_si128(b, low), x0));
-            s[r] = _mm256_add_epi32(s[r], multiply_nibbles(_mm_and_si128(_mm_srli_epi16(b, 4), low), x1));
-        }
-    }
-    return sum4(s[0], s[1], s[2], s[3]);
-}
 
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -171,35 +139,6 @@ static inline Int4 dot4_i16(const int8_t *const row[ROWS], const int16_t *q, uin
     return sum4(s);
 }
 
-static inline int32x4_t multiply_nibbles(int32x4_t sum, uint8x16_t nibbles, int16x8_t x0, int16x8_t x1) {
-    int16x8_t w0 = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(nibbles)));
-    int16x8_t w1 = vreinterpretq_s16_u16(vmovl_high_u8(nibbles));
-
-    sum = vmlal_high_s16(vmlal_s16(sum, vget_low_s16(w0), vget_low_s16(x0)), w0, x0);
-    return vmlal_high_s16(vmlal_s16(sum, vget_low_s16(w1), vget_low_s16(x1)), w1, x1);
-}
-
-/* Nibbles of four rows x q: `runs` of I4_RUN channels. */
-static inline Int4 dot_nibbles(const uint8_t *const row[ROWS], const int16_t *q, uint32_t runs) {
-    const uint8x16_t low = vdupq_n_u8(15);
-    int32x4_t s[ROWS];
-
-    for (uint32_t r = 0; r < ROWS; r++)
-        s[r] = vdupq_n_s32(0);
-    for (uint32_t i = 0; i < runs; i++) {
-        const int16_t *x = q + i * I4_RUN;
-        int16x8_t x0 = vld1q_s16(x), x1 = vld1q_s16(x + 8), x2 = vld1q_s16(x + 16), x3 = vld1q_s16(x + 24);
-
-        for (uint32_t r = 0; r < ROWS; r++) {
-            uint8x16_t b = vld1q_u8(row[r] + i * 16);
-
-            s[r] = multiply_nibbles(s[r], vandq_u8(b, low), x0, x1);
-            s[r] = multiply_nibbles(s[r], vshrq_n_u8(b, 4), x2, x3);
-        }
-    }
-    return sum4(s);
-}
-
 #else
 #define W158_NO_GEMV
 #endif
@@ -212,42 +151,12 @@ void KERNELS_INIT(Kernels *k) {
 
 #else
 
-#define SUM(NAME, TYPE)                                                                                                \
-    static int32_t NAME(const TYPE *q, uint32_t n) {                                                                   \
-        int32_t sum = 0;                                                                                               \
-                                                                                                                       \
-        for (uint32_t i = 0; i < n; i++)                                                                               \
-            sum += q[i];                                                                                               \
-        return sum;                                                                                                    \
-    }
-SUM(sum_i8, int8_t)
-SUM(sum_i16, int16_t)
+static int32_t sum_i8(const int8_t *q, uint32_t n) {
+    int32_t sum = 0;
 
-/* How far ahead of the rows that are multiplied others are asked for. Weights come from memory, in order; a processor
- * that guesses so by itself stops at the end of each page. */
-#define AHEAD 4096u
-
-/* Scales of group `group` of four rows; rows that are not there get the first one's. */
-static inline Float4 scale4(const Matrix *w, uint32_t row, uint32_t last, uint32_t groups, uint32_t group) {
-    const float *scale = w->scale + (size_t)row * groups + group;
-
-    if (row + ROWS > last)
-        return (Float4){scale[0], row + 1 < last ? scale[groups] : 0, row + 2 < last ? scale[2 * (size_t)groups] : 0, 0};
-    return (Float4){scale[0], scale[groups], scale[2 * (size_t)groups], scale[3 * (size_t)groups]};
-}
-
-/* y[row ..] = sum x_scale + bias */
-static inline void put4(Float4 sum, float x_scale, const float *bias, uint32_t row, uint32_t last, float *y) {
-    float value[ROWS];
-
-    sum *= x_scale;
-    memcpy(value, &sum, sizeof value);
-    for (uint32_t r = 0; r < ROWS && row + r < last; r++)
-        y[row + r] = bias ? value[r] + bias[row + r] : value[r];
-}
-
-static inline Float4 to_float4(Int4 a) {
-    return __builtin_convertvector(a, Float4);
+    for (uint32_t i = 0; i < n; i++)
+        sum += q[i];
+    return sum;
 }
 
 /* Codes of four rows x q over one group, exact; q_sum is the sum of q. */
@@ -311,36 +220,10 @@ static void gemv_t2(const Matrix *w, const float *bias, const int8_t *q, float x
 GEMV_OF_I8(gemv_i8, int8_t, dot4_i8)
 GEMV_OF_I8(gemv_i16, int16_t, dot4_i16)
 
-/* Rows that are not there are another one once more, as above. */
-static void gemv_i16_i4(const Matrix *w, const float *bias, const int16_t *q, float x_scale, uint32_t first,
-                        uint32_t last, float *y) {
-    uint32_t groups = w->channels / w->group;
-    int32_t too_much[MAX_CHANNELS / I4_RUN]; /* at most 8 x 2048 x 8191 < 2^31 */
-
-    for (uint32_t g = 0; g < groups; g++)
-        too_much[g] = 8 * sum_i16(q + g * w->group, w->group);
-    for (uint32_t row = first; row < last; row += ROWS) {
-        const uint8_t *bytes[ROWS];
-        Float4 sum = {0};
-
-        for (uint32_t r = 0; r < ROWS; r++)
-            bytes[r] = (const uint8_t *)w->codes + (size_t)(row + r < last ? row + r : row) * (w->channels / 2);
-        prefetch(bytes[0] + AHEAD, (size_t)ROWS * w->channels / 2);
-        for (uint32_t g = 0; g < groups; g++) {
-            sum += scale4(w, row, last, groups, g) *
-                   to_float4(dot_nibbles(bytes, q + g * w->group, w->group / I4_RUN) - too_much[g]);
-            for (uint32_t r = 0; r < ROWS; r++)
-                bytes[r] += w->group / 2;
-        }
-        put4(sum, x_scale, bias, row, last, y);
-    }
-}
-
 void KERNELS_INIT(Kernels *k) {
     k->gemv_i8[MATRIX_T2] = gemv_t2;
     k->gemv_i8[MATRIX_I8] = gemv_i8;
     k->gemv_i16[MATRIX_I8] = gemv_i16;
-    k->gemv_i16[MATRIX_I4] = gemv_i16_i4;
 }
 
 #endif

@@ -33,6 +33,7 @@ static inline size_t tiles(size_t frames) {
 typedef enum MatrixFormat { MATRIX_F16, MATRIX_I8, MATRIX_I4, MATRIX_T2, MATRIX_T4, MATRIX_T5, MATRIX_FORMATS } MatrixFormat;
 
 #define I4_RUN 32u /* channels of a row that share 16 bytes: the first half in the low nibbles */
+#define I4_MIDDLE 8
 
 /* A weight matrix, y[row] = sum over channels of weight[row][channel] x[channel]. */
 typedef struct Matrix {
@@ -42,6 +43,8 @@ typedef struct Matrix {
     uint32_t group;     /* channels that share a scale; divides channels; of MATRIX_I4 a multiple of I4_RUN */
     const void *codes;  /* packed as docs/blob-format.md says */
     const float *scale; /* [rows][channels / group]; NULL for MATRIX_F16 */
+    /* Of MATRIX_I4: what is taken off a nibble, at most 15, [rows][channels / group]; NULL: I4_MIDDLE everywhere. */
+    const uint8_t *zero;
 } Matrix;
 
 /* What becomes of a matrix product: it replaces y, replaces y after GELU, or is added to y (the residual). */
@@ -62,10 +65,10 @@ typedef void GemvF32(const Matrix *w, const float *bias, const float *x, uint32_
 typedef void GemvI8(const Matrix *w, const float *bias, const int8_t *q, float x_scale, uint32_t first, uint32_t last,
                     float *y);
 
-/* The same for MATRIX_I8 and MATRIX_I4 and activations of 14 bits, |q| <= MAX_I16; groups of at most MAX_I16_GROUP channels. It is
+/* The same for MATRIX_I8, in groups of at most MAX_I16_GROUP channels, and MATRIX_I4, and activations of 14 bits, |q| <= MAX_I16. It is
  * for where 8 bits are too few, the output head for one: nearly as fast, and as good as floats. */
 #define MAX_I16 8191
-#define MAX_I16_GROUP 2048u /* 2048 x 127 x 8191 < 2^31 */
+#define MAX_I16_GROUP 2048u /* 2048 x 127 x 8191 < 2^31, and so is MAX_CHANNELS x 15 x 8191 */
 typedef void GemvI16(const Matrix *w, const float *bias, const int16_t *q, float x_scale, uint32_t first, uint32_t last,
                      float *y);
 
@@ -265,6 +268,11 @@ int kernels_init(Kernels *out, uint32_t index);
 #define VARIANT(name) name
 #endif
 
+/* Whether there is a gemv_i16 for a matrix. */
+static inline int kernels_have_i16(const Kernels *k, const Matrix *w) {
+    return k->gemv_i16[w->format] && (w->format == MATRIX_I4 || w->group <= MAX_I16_GROUP);
+}
+
 /* The variant for a matrix: the one chosen for its format and shape, else the default. */
 GemmI8 *kernels_gemm_i8(const Kernels *k, const Matrix *w);
 
@@ -290,8 +298,11 @@ void kernels_init_dot(Kernels *k);
 void kernels_init_dot_avx2(Kernels *k);
 void kernels_init_gemv(Kernels *k);
 void kernels_init_gemv_avx2(Kernels *k);
+void kernels_init_nibbles(Kernels *k);
+void kernels_init_nibbles_avx2(Kernels *k);
+void kernels_init_nibbles_vnni(Kernels *k); /* AVX2 with the products of bytes of AVX-512 VNNI and VL */
 void kernels_init_attention(Kernels *k);
 void kernels_init_attention_avx2(Kernels *k);
-void kernels_init_attention_vnni(Kernels *k); /* AVX2 with the products of bytes of AVX-512 VNNI and VL */
+void kernels_init_attention_vnni(Kernels *k); /* likewise */
 
 #endif

@@ -20,6 +20,8 @@ static void assert_matrix(const Matrix *w) {
     }
     if (w->format == MATRIX_I4)
         assert(w->group % I4_RUN == 0);
+    else
+        assert(!w->zero);
     if (w->format >= MATRIX_T2)
         assert(w->rows % 4 == 0);
     (void)w;
@@ -48,12 +50,19 @@ static void base3_codes4(const Matrix *w, uint32_t first, uint32_t per_byte, uin
 }
 
 /* One row of MATRIX_I4. */
-static void nibble_codes(const uint8_t *bytes, uint32_t channels, int8_t *out) {
-    for (uint32_t c = 0; c < channels; c += I4_RUN, bytes += I4_RUN / 2)
+static void nibble_codes(const Matrix *w, uint32_t row, int8_t *restrict out) {
+    const uint8_t *bytes = (const uint8_t *)w->codes + (size_t)row * (w->channels / 2);
+    const uint8_t *zeros = w->zero ? w->zero + (size_t)row * (w->channels / w->group) : NULL;
+
+    for (uint32_t c = 0; c < w->channels; c += I4_RUN, bytes += I4_RUN / 2) {
+        const int zero = zeros ? zeros[c / w->group] : I4_MIDDLE;
+
+        assert(zero <= 15);
         for (uint32_t i = 0; i < I4_RUN / 2; i++) {
-            out[c + i] = (int8_t)((bytes[i] & 15) - 8);
-            out[c + I4_RUN / 2 + i] = (int8_t)((bytes[i] >> 4) - 8);
+            out[c + i] = (int8_t)((bytes[i] & 15) - zero);
+            out[c + I4_RUN / 2 + i] = (int8_t)((bytes[i] >> 4) - zero);
         }
+    }
 }
 
 void matrix_codes4(const Matrix *w, uint32_t first, int8_t *out) {
@@ -73,7 +82,7 @@ void matrix_codes4(const Matrix *w, uint32_t first, int8_t *out) {
     case MATRIX_I4:
         for (uint32_t r = 0; r < 4; r++) {
             if (first + r < w->rows)
-                nibble_codes(bytes + (first + r) * (n / 2), w->channels, out + r * n);
+                nibble_codes(w, first + r, out + r * n);
             else
                 memset(out + r * n, 0, n);
         }
@@ -218,7 +227,7 @@ static void gemv_i16(const Matrix *w, const float *bias, const int16_t *q, float
     int8_t codes4[MAX_CHANNELS * 4];
 
     assert_matrix(w);
-    assert((w->format == MATRIX_I8 || w->format == MATRIX_I4) && w->group <= MAX_I16_GROUP);
+    assert(w->format == MATRIX_I4 || (w->format == MATRIX_I8 && w->group <= MAX_I16_GROUP));
     assert(first % 4 == 0 && (last % 4 == 0 || last == w->rows) && last <= w->rows);
     for (uint32_t row = first; row < last; row++) {
         const int8_t *codes = codes4 + (size_t)(row % 4) * w->channels;

@@ -12,7 +12,7 @@
 typedef struct Set {
     const char *name;
     int (*runs_here)(void);
-    void (*init[6])(Kernels *k); /* one after the other, on top of the reference */
+    void (*init[7])(Kernels *k); /* one after the other, on top of the reference */
 } Set;
 
 static int always(void) {
@@ -46,18 +46,19 @@ static const Set sets[] = {
     {"ref", always, {kernels_init_ref}},
 #if defined(__x86_64__) || defined(__aarch64__)
     {PLAIN_SIMD, always,
-     {kernels_init_lanes, kernels_init_tbl, kernels_init_dot, kernels_init_lut, kernels_init_gemv, kernels_init_attention}},
+     {kernels_init_lanes, kernels_init_tbl, kernels_init_dot, kernels_init_lut, kernels_init_gemv,
+      kernels_init_nibbles, kernels_init_attention}},
 #endif
 #if defined(__x86_64__)
     {"avx2", has_avx2,
      {kernels_init_lanes_avx2, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx2, kernels_init_gemv_avx2,
-      kernels_init_attention_avx2}},
+      kernels_init_nibbles_avx2, kernels_init_attention_avx2}},
     {"avx512", has_avx512,
      {kernels_init_lanes_avx512, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx512,
-      kernels_init_gemv_avx2, kernels_init_attention_avx2}},
+      kernels_init_gemv_avx2, kernels_init_nibbles_avx2, kernels_init_attention_avx2}},
     {"vnni", has_vnni,
      {kernels_init_lanes_avx512, kernels_init_tbl_avx2, kernels_init_dot_avx2, kernels_init_lut_avx512,
-      kernels_init_gemv_avx2, kernels_init_attention_vnni}},
+      kernels_init_gemv_avx2, kernels_init_nibbles_vnni, kernels_init_attention_vnni}},
 #endif
 };
 

@@ -11,7 +11,7 @@
  */
 #undef NDEBUG
 #include "../kernels/memory.h"
-#include "encoder.h"
+#include "chunk.h"
 #include "kernels/kernels.h"
 #include "region.h"
 
@@ -259,7 +259,8 @@ static long count_shape(Memory *m, long number, const Weights *weights, uint32_t
 static long count_products(Memory *m, long number) {
     static const Weights weights[] = {
         {"f16", MATRIX_F16, 0, F32}, {"i8/32", MATRIX_I8, 32, F32 | I16}, {"i8", MATRIX_I8, 0, I8 | I16},
-        {"i4/64", MATRIX_I4, 64, I16},
+        {"i4/32", MATRIX_I4, 32, I8 | I16},  {"i4/64", MATRIX_I4, 64, F32 | I8 | I16}, {"i4", MATRIX_I4, 0, I8 | I16},
+        {"i8/64", MATRIX_I8, 64, I8 | I16},
         {"t2", MATRIX_T2, 0, I8},    {"t4", MATRIX_T4, 0, I8},      {"t5", MATRIX_T5, 0, I8},
     };
 

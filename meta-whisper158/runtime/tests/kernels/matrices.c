@@ -54,6 +54,7 @@ static void fill_base3(uint8_t *p, const Matrix *w, Kind kind, uint32_t digits, 
 static void fill_codes(void *codes, const Matrix *w, Kind kind) {
     size_t n = packed_bytes(w->format, w->rows, w->channels, w->group);
     uint8_t *bytes = codes;
+    uint32_t least;
 
     switch (w->format) {
     case MATRIX_F16: /* finite: any sign, exponents around 1, any mantissa; and now and then a subnormal */
@@ -69,13 +70,14 @@ static void fill_codes(void *codes, const Matrix *w, Kind kind) {
                                             : i % 2             ? 127
                                                                 : -127);
         break;
-    case MATRIX_I4: /* nibbles of 1 to 15 */
+    case MATRIX_I4: /* nibbles of 1 to 15, or with zero points of 0 to 15 */
+        least = w->zero ? 0 : 1;
         for (size_t i = 0; i < n; i++)
-            bytes[i] = (uint8_t)(kind == RANDOM      ? (1 + below(15)) << 4 | (1 + below(15))
+            bytes[i] = (uint8_t)(kind == RANDOM      ? (least + below(16 - least)) << 4 | (least + below(16 - least))
                                  : kind == ALL_PLUS  ? 0xff
-                                 : kind == ALL_MINUS ? 0x11
-                                 : i % 2             ? 0xf1
-                                                     : 0x1f);
+                                 : kind == ALL_MINUS ? least << 4 | least
+                                 : i % 2             ? 0xf0 | least
+                                                     : least << 4 | 0x0f);
         break;
     case MATRIX_T2:
         for (size_t i = 0; i < n; i++) {
@@ -97,16 +99,27 @@ typedef struct Case {
     Matrix w;
     void *codes;
     float *scale, *bias;
+    uint8_t *zero;
 } Case;
 
-static Case make_case(MatrixFormat format, uint32_t rows, uint32_t channels, uint32_t group, Kind kind) {
+/* Zero points that are as far from the codes as they can be, or random ones. */
+static void fill_zeros(uint8_t *zero, size_t n, Kind kind) {
+    for (size_t i = 0; i < n; i++)
+        zero[i] = (uint8_t)(kind == RANDOM ? below(16) : kind == ALL_PLUS ? 0 : kind == ALL_MINUS ? 15 : i % 2 * 15);
+}
+
+static Case make_case(MatrixFormat format, uint32_t rows, uint32_t channels, uint32_t group, Kind kind, bool asymmetric) {
     Case c = {.w = {.format = format, .rows = rows, .channels = channels, .group = group}};
+    size_t groups = (size_t)rows * (channels / group);
 
     c.w.codes = c.codes = malloc(packed_bytes(format, rows, channels, group));
-    c.scale = malloc((size_t)rows * (channels / group) * sizeof(float));
+    c.scale = malloc(groups * sizeof(float));
+    c.zero = malloc(groups);
     c.bias = malloc(rows * sizeof(float));
-    assert(c.codes && c.scale && c.bias);
-    for (size_t i = 0; i < (size_t)rows * (channels / group); i++)
+    assert(c.codes && c.scale && c.bias && c.zero);
+    fill_zeros(c.zero, groups, kind);
+    c.w.zero = asymmetric ? c.zero : NULL;
+    for (size_t i = 0; i < groups; i++)
         c.scale[i] = fabsf(normal()) * 0.01f;
     fill_normal(c.bias, rows, 1);
     fill_codes(c.codes, &c.w, kind);
@@ -118,6 +131,7 @@ static void free_case(Case *c) {
     free(c->codes);
     free(c->scale);
     free(c->bias);
+    free(c->zero);
 }
 
 /*
@@ -309,48 +323,64 @@ static void check_rows(const Case *c) {
     free(b);
 }
 
+static void check_case(MatrixFormat format, uint32_t rows, uint32_t channels, uint32_t group, Kind kind, bool asymmetric) {
+    Case c = make_case(format, rows, channels, group, kind, asymmetric);
+
+    for (Kind activations = 0; activations < KINDS; activations++) {
+        check_gemv(&c, activations);
+        if (kernels_have_i16(&ref, &c.w))
+            check_gemv_i16(&c, activations);
+    }
+    for (size_t n_tiles = 1; n_tiles <= 3; n_tiles++)
+        check_gemm(&c, n_tiles, kind == RANDOM ? RANDOM : ALL_PLUS, n_tiles == 1);
+    check_rows(&c);
+    free_case(&c);
+}
+
+/* Rows that are no multiple of four: the vocabulary. */
+static void check_odd_rows(MatrixFormat format, bool asymmetric) {
+    Case c = make_case(format, 7, 64, 64, RANDOM, asymmetric);
+
+    check_gemv(&c, RANDOM);
+    if (ref.gemv_i16[format])
+        check_gemv_i16(&c, RANDOM);
+    check_gemm(&c, 1, RANDOM, true);
+    check_rows(&c);
+    free_case(&c);
+}
+
+static void bench_format(MatrixFormat format) {
+    Case c = make_case(format, 1536, 384, format == MATRIX_I4 ? 64 : 384, RANDOM, false);
+
+    check_gemm(&c, 8, RANDOM, true);
+    check_gemv(&c, RANDOM);
+    if (ref.gemv_i16[format])
+        check_gemv_i16(&c, RANDOM);
+    free_case(&c);
+}
+
 void check_matrices(void) {
     static const struct {
         uint32_t rows, channels, group; /* group 0: per row */
-    } shapes[] = {{4, 32, 0}, {8, 64, 32}, {12, 96, 32}, {20, 100, 0}, {16, 384, 128}, {4, 1056, 0}, {4, 2048, 0}, {4, 2176, 1088}, {8, 3072, 0}, {4, 8192, 0}};
+    } shapes[] = {{4, 32, 0},      {8, 64, 32},     {12, 96, 32},      {20, 100, 0},  {12, 192, 64},
+                  {16, 384, 128},  {4, 1056, 0},    {4, 2048, 0},      {4, 2176, 1088}, {8, 3072, 0}, {4, 8192, 0}};
 
     for (MatrixFormat f = 0; f < MATRIX_FORMATS; f++) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             for (Kind kind = 0; kind < KINDS; kind++) {
                 uint32_t channels = shapes[i].channels, group = shapes[i].group ? shapes[i].group : channels;
-                Case c;
 
                 if (f == MATRIX_I4 && group % I4_RUN)
                     continue;
-                c = make_case(f, shapes[i].rows, channels, group, kind);
-                for (Kind activations = 0; activations < KINDS; activations++) {
-                    check_gemv(&c, activations);
-                    if (ref.gemv_i16[f] && group <= MAX_I16_GROUP)
-                        check_gemv_i16(&c, activations);
-                }
-                for (size_t n_tiles = 1; n_tiles <= 3; n_tiles++)
-                    check_gemm(&c, n_tiles, kind == RANDOM ? RANDOM : ALL_PLUS, n_tiles == 1);
-                check_rows(&c);
-                free_case(&c);
+                check_case(f, shapes[i].rows, channels, group, kind, false);
+                if (f == MATRIX_I4)
+                    check_case(f, shapes[i].rows, channels, group, kind, true);
             }
-        if (f < MATRIX_T2) { /* rows that are no multiple of four: the vocabulary */
-            Case c = make_case(f, 7, 64, 64, RANDOM);
-
-            check_gemv(&c, RANDOM);
-            if (ref.gemv_i16[f])
-                check_gemv_i16(&c, RANDOM);
-            check_gemm(&c, 1, RANDOM, true);
-            check_rows(&c);
-            free_case(&c);
-        }
-        if (bench) {
-            Case c = make_case(f, 1536, 384, 384, RANDOM);
-
-            check_gemm(&c, 8, RANDOM, true);
-            check_gemv(&c, RANDOM);
-            if (ref.gemv_i16[f])
-                check_gemv_i16(&c, RANDOM);
-            free_case(&c);
-        }
+        if (f < MATRIX_T2)
+            check_odd_rows(f, false);
+        if (f == MATRIX_I4)
+            check_odd_rows(f, true);
+        if (bench)
+            bench_format(f);
     }
 }

@@ -7,8 +7,8 @@
  * lost since nobody fetched it, -ESTRPIPE the machine was suspended, -EAGAIN there is nothing yet, -EBUSY another
  * program records.
  */
-#ifndef DAEMON_ALSA_H
-#define DAEMON_ALSA_H
+#ifndef COMMON_ALSA_H
+#define COMMON_ALSA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * Where results go: standard output, or a file that appears whole or not at all. The file is written under a temporary
  * name in its own directory and renamed at the end, so a failure, a full disk or a signal leaves what was there before.
  */
-#ifndef CLI_FILE_H
-#define CLI_FILE_H
+#ifndef COMMON_FILE_H
+#define COMMON_FILE_H
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
  * Errors travel as in the library: a negative errno for the program and a sentence for the person, which is made where
  * the cause is known. Nothing exits but main.
  */
-#ifndef CLI_REPORT_H
-#define CLI_REPORT_H
+#ifndef COMMON_REPORT_H
+#define COMMON_REPORT_H
 
 #include <stdbool.h>
 

@@ -8,8 +8,8 @@
  * and what changes is faded. The result does not depend on how the audio was cut into pieces, but for rounding in the
  * resampler.
  */
-#ifndef DAEMON_CONVERT_H
-#define DAEMON_CONVERT_H
+#ifndef COMMON_CONVERT_H
+#define COMMON_CONVERT_H
 
 #include <stddef.h>
 #include <stdint.h>

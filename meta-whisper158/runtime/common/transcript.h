@@ -5,8 +5,8 @@
  *
  * Text is written in lines, so control characters, which a model could produce, become spaces.
  */
-#ifndef CLI_TRANSCRIPT_H
-#define CLI_TRANSCRIPT_H
+#ifndef COMMON_TRANSCRIPT_H
+#define COMMON_TRANSCRIPT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * What json-c leaves to its caller: numbers with a sensible number of digits, and strings that are UTF-8 for certain,
  * since file names and the contents of a model may be any bytes.
  */
-#ifndef CLI_JSON_H
-#define CLI_JSON_H
+#ifndef COMMON_JSON_H
+#define COMMON_JSON_H
 
 #include <stddef.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * systemd gives to a service. Nothing depends on it but speed, so a file that is of no use is passed over with a
  * warning.
  */
-#ifndef CLI_TUNING_H
-#define CLI_TUNING_H
+#ifndef COMMON_TUNING_H
+#define COMMON_TUNING_H
 
 #include <stdbool.h>
 

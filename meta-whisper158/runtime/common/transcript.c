@@ -202,54 +202,57 @@ static struct json_object *timings_object(const Transcript *t) {
     return object;
 }
 
-static int write_json(FILE *stream, const Transcript *t, const whisper158_model *model) {
-    struct json_object *const object = json_object_new_object();
+/* Adds what both forms of JSON have. `verbose` makes segments what OpenAI's servers send; what these know and we do not, is
+ * left out: compression_ratio and seek. */
+static int put_transcript(struct json_object *object, const Transcript *t, bool verbose) {
     struct json_object *const segments = json_object_new_array();
     size_t length;
     const char *const text = transcript_text(t, &length);
 
     if (!object || !segments) {
-        (void)json_object_put(object);
-        (void)json_object_put(segments);
-        return -ENOMEM;
-    }
-    for (const Segment *s = t->segments; s != t->segments + t->n_segments; s++)
-        (void)json_object_array_add(segments, segment_object(t, s));
-    (void)json_object_object_add(object, "file", json_text(t->file, strlen(t->file)));
-    (void)json_object_object_add(object, "duration", json_number(t->duration, "%.3f"));
-    (void)json_object_object_add(object, "language", t->language ? json_text(t->language, strlen(t->language)) : NULL);
-    (void)json_object_object_add(object, "text", json_text(text, length));
-    (void)json_object_object_add(object, "model", model_object(model));
-    (void)json_object_object_add(object, "segments", segments);
-    (void)json_object_object_add(object, "timings", timings_object(t));
-    return json_print(stream, object);
-}
-
-/* What their servers know and we do not, is left out: compression_ratio and seek. */
-static int write_verbose(FILE *stream, const Transcript *t) {
-    struct json_object *const object = json_object_new_object();
-    struct json_object *const segments = json_object_new_array();
-    size_t length;
-    const char *const text = transcript_text(t, &length);
-
-    if (!object || !segments) {
-        (void)json_object_put(object);
         (void)json_object_put(segments);
         return -ENOMEM;
     }
     for (size_t i = 0; i < t->n_segments; i++) {
         struct json_object *const segment = segment_object(t, &t->segments[i]);
 
-        json_put(segment, "id", json_object_new_int64((int64_t)i));
-        json_put(segment, "temperature", json_number(0.0, "%.1f"));
+        if (verbose) {
+            json_put(segment, "id", json_object_new_int64((int64_t)i));
+            json_put(segment, "temperature", json_number(0.0, "%.1f"));
+        }
         (void)json_object_array_add(segments, segment);
     }
-    json_put(object, "task", json_object_new_string("transcribe"));
-    json_put(object, "language", t->language ? json_text(t->language, strlen(t->language)) : NULL);
     json_put(object, "duration", json_number(t->duration, "%.3f"));
+    json_put(object, "language", t->language ? json_text(t->language, strlen(t->language)) : NULL);
     json_put(object, "text", json_text(text, length));
     json_put(object, "segments", segments);
-    return json_print(stream, object);
+    return 0;
+}
+
+/* Releases `object`. */
+static int print_object(FILE *stream, struct json_object *object, int r) {
+    if (r >= 0)
+        return json_print(stream, object);
+    (void)json_object_put(object);
+    return r;
+}
+
+static int write_json(FILE *stream, const Transcript *t, const whisper158_model *model) {
+    struct json_object *const object = json_object_new_object();
+    int r;
+
+    json_put(object, "file", json_text(t->file, strlen(t->file)));
+    r = put_transcript(object, t, false);
+    json_put(object, "model", model_object(model));
+    json_put(object, "timings", timings_object(t));
+    return print_object(stream, object, r);
+}
+
+static int write_verbose(FILE *stream, const Transcript *t) {
+    struct json_object *const object = json_object_new_object();
+
+    json_put(object, "task", json_object_new_string("transcribe"));
+    return print_object(stream, object, put_transcript(object, t, true));
 }
 
 int transcript_write(FILE *stream, const Transcript *t, Form form, const whisper158_model *model) {

@@ -6,8 +6,8 @@
  * libsndfile reads (WAV, FLAC and what else it was built for), libsamplerate converts. Headers are not believed: memory
  * grows with the samples that are really there. 16 kHz files of 8, 16 and 24 bits arrive exactly, as code / 2^(bits-1).
  */
-#ifndef CLI_AUDIO_H
-#define CLI_AUDIO_H
+#ifndef COMMON_AUDIO_H
+#define COMMON_AUDIO_H
 
 #include <stddef.h>
 

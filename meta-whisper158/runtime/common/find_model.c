@@ -1,10 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 the whisper158 authors */
 /* SPDX-License-Identifier: MIT */
+#include "find_model.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "command.h"
 #include "report.h"
 
 const char *find_model_path(const char *path) {

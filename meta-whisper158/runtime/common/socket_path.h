@@ -3,8 +3,8 @@
 /*
  * Where the daemon's events are to be had (daemon/json_lines.h).
  */
-#ifndef CLI_SOCKET_PATH_H
-#define CLI_SOCKET_PATH_H
+#ifndef COMMON_SOCKET_PATH_H
+#define COMMON_SOCKET_PATH_H
 
 #define SOCKET_DEFAULT "/run/whisper158.sock"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What the laboratory stores is what it computes with, and takes the memory that it says."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -84,6 +85,15 @@ def test_zero_is_a_weight_of_every_grid(word: str, seed: int) -> None:
     assert not fit.nearest(weight, parse(word)).weights()[:, ::7].any()
 
 
+@given(seed=seeds, group=st.sampled_from([0, 32, 64]), levels=st.sampled_from([16, 8, 4]))
+def test_zero_points_of_4_bits_are_exported(seed: int, group: int, levels: int) -> None:
+    weight = Weight((fit.nearest(matrix(seed), Grid(levels, False, group)),))
+    exported = weight.exported()
+    assert exported is not None and exported.zeros is not None
+    assert np.array_equal(exported.weights(), weight.weights().numpy())
+    assert exported.codes.min() >= 0 and exported.codes.max() < levels and exported.zeros.max() < levels
+
+
 @given(seed=seeds, group=st.sampled_from([0, 32, 64, 128]), levels=st.sampled_from([256, 16, 3]))
 def test_what_is_exported_is_what_was_computed_bit_for_bit(seed: int, group: int, levels: int) -> None:
     weight = Weight((fit.nearest(matrix(seed), Grid(levels, True, group)),))
@@ -110,7 +120,11 @@ def test_what_the_blob_cannot_hold_is_not_exported() -> None:
     index = torch.tensor([3])
     assert Weight((plane,)).exported()
     assert Weight((plane, plane)).exported() is None
-    assert Weight((fit.nearest(matrix(1), parse("w4g32a")),)).exported() is None
+    assert Weight((fit.nearest(matrix(1), parse("w8g32a")),)).exported() is None
+    asymmetric = fit.nearest(matrix(1), parse("w4g32a"))
+    assert asymmetric.zeros is not None
+    assert Weight((replace(asymmetric, zeros=asymmetric.zeros + 0.5),)).exported() is None
+    assert Weight((replace(asymmetric, zeros=asymmetric.zeros + 16),)).exported() is None
     assert Weight((plane,), columns=Columns(index, matrix(1)[:, :1].half())).exported() is None
     assert Weight((plane,), outliers=Outliers(index, index, torch.ones(1).half(), 5)).exported() is None
 

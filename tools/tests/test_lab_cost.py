@@ -117,9 +117,9 @@ def test_a_models_bytes_by_hand() -> None:
     # Biases of three attentions, two MLPs and two convolutions; factor and bias of seven norms.
     vectors = (9 + 2 * 5 + 2 + 2 * 7) * d
     assert vectors == sum(math.prod(s) for s in shapes.values() if len(s) == 1)
-    assert cost.model_bytes(PAPER, {}) == 2 * sixteen + 4 * vectors
+    assert cost.model_bytes(shapes, {}) == 2 * sixteen + 4 * vectors
     name = "encoder.blocks.0.mlp.0.weight"
-    smaller = cost.model_bytes(PAPER, {name: layer("w4g32", 128, 32)})
+    smaller = cost.model_bytes(shapes, {name: layer("w4g32", 128, 32)})
     assert smaller == 2 * sixteen + 4 * vectors - 128 * 32 * 2 + 128 * (16 + 4)
 
 

@@ -8,27 +8,30 @@ from typing import Any
 import numpy as np
 import pytest
 
+from whisper158.build import runtime
 from whisper158.errors import UserError
+from whisper158.evaluate.engine import Engine
 from whisper158.model import blob
 from whisper158.model.golden import golden
-from whisper158.model.load import load
 from whisper158.model.ternary import unpack
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
 pytest.importorskip("whisper", reason="needs OpenAI's Whisper: ./inv install oracle")
 pytest.importorskip("tiktoken", reason="needs tiktoken: ./inv install train")
 
+
 from whisper158.evaluate.accuracy import contexts, listeners, sets  # noqa: E402
-from whisper158.evaluate.simulate import encode, simulation  # noqa: E402
-from whisper158.lab import calibration  # noqa: E402
+from whisper158.evaluate.original import encode  # noqa: E402
+from whisper158.evaluate.simulate import simulation  # noqa: E402
 from whisper158.lab import method as methods  # noqa: E402
 from whisper158.lab.export import export  # noqa: E402
 from whisper158.lab.families import whisper as family  # noqa: E402
+from whisper158.lab.families.whisper_subject import WhisperSubject  # noqa: E402
 from whisper158.lab.grid import parse  # noqa: E402
-from whisper158.lab.hearing import Listening, hear  # noqa: E402
 from whisper158.lab.method import Method, Outcome, Scheme  # noqa: E402
 from whisper158.lab.methods.awq import Awq  # noqa: E402
 from whisper158.lab.methods.gptq import Gptq  # noqa: E402
+from whisper158.lab.methods.hqq import Hqq  # noqa: E402
 from whisper158.lab.methods.ptqtp import Ptqtp  # noqa: E402
 from whisper158.lab.methods.quarot import QuaRot  # noqa: E402
 from whisper158.lab.methods.quik import Quik  # noqa: E402
@@ -49,15 +52,29 @@ def made(kind: type[Method], word: str, head: str = "w8") -> tuple[family.Whispe
 
 @pytest.mark.parametrize(
     ("kind", "word", "head"),
-    [(Rtn, "w8", "w8"), (Awq, "w4g32", "w4g32"), (Rtn, "w3g32", ""), (Gptq, "wtg32", "w8")],
+    [
+        (Rtn, "w8", "w8"),
+        (Awq, "w4g32", "w4g32"),
+        (Awq, "w4g32a", "w4g32a"),
+        (Rtn, "w4", "w4a"),
+        (Rtn, "w3g32", ""),
+        (Rtn, "w2a", "w3g64a"),
+        (Gptq, "wtg32", "w8"),
+    ],
 )
 def test_a_blob_computes_what_the_laboratory_did(kind: type[Method], word: str, head: str, tmp_path: Path) -> None:
     model, outcome, weight, scheme = made(kind, word, head)
     path = tmp_path / "made.w158"
     export(model, golden(), outcome, weight, scheme, path, {"lab": f"{kind.name} {word}"})
     read = blob.read(path)
+    grid = parse(word)
     for name, layer in outcome.layers.items():
         section, array = read.sections[name], read.array(name)
+        four = blob.Dtype.I4 if grid.symmetric else blob.Dtype.U4
+        assert section.dtype == {256: blob.Dtype.I8, 3: blob.Dtype.T158}.get(grid.levels, four)
+        if section.dtype == blob.Dtype.U4:
+            zeros = layer.weight.planes[0].zeros
+            assert zeros is not None and np.array_equal(read.array(f"{name}.zero"), zeros.numpy())
         codes = np.asarray(array) if section.dtype == blob.Dtype.I8 else unpack(array, section)
         assert np.array_equal(codes, layer.weight.planes[0].codes.numpy())
         assert np.array_equal(read.array(f"{name}.scale"), layer.weight.planes[0].scales.numpy())
@@ -70,14 +87,20 @@ def test_a_blob_computes_what_the_laboratory_did(kind: type[Method], word: str, 
         theirs = simulated.decoder(torch.tensor([TOKENS]), torch.from_numpy(encode(simulated, mel.numpy()))[None])[0]
     # The blob rounds convolutions and positions to 16 bits, and the simulation what enters the head to 14.
     assert float((ours - theirs).norm() / ours.norm()) < 2e-3
+    with Engine(runtime.shared_library(), path) as engine:
+        engine.encode(mel.numpy())
+        heard = torch.from_numpy(np.array(engine.decode(TOKENS)))
+    assert float((ours[-1] - heard.reshape(-1, ours.shape[-1])[-1]).norm() / ours[-1].norm()) < 5e-3
 
 
-@pytest.mark.parametrize("kind_and_word", [(Rtn, "w4g32a"), (Ptqtp, "wtg32"), (Quik, "w4")], ids=lambda x: x[0].name)
-def test_what_is_not_one_symmetric_matrix_is_refused(kind_and_word: tuple[type[Method], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kind_and_word", [(Rtn, "w8g32a"), (Hqq, "w4g32a"), (Ptqtp, "wtg32"), (Quik, "w4")], ids=lambda x: x[0].name
+)
+def test_what_is_not_one_matrix_of_codes_is_refused(kind_and_word: tuple[type[Method], str], tmp_path: Path) -> None:
     kind, word = kind_and_word
     scheme, weight = Scheme(parse(word)), torch.randn(64, 64)
     outcome = Outcome({"encoder.blocks.0.attn.out.weight": kind(scheme).layer(weight, seen_of(torch.randn(80, 64)))})
-    with pytest.raises(UserError, match=r"encoder\.blocks\.0\.attn\.out\.weight: a blob has one symmetric matrix"):
+    with pytest.raises(UserError, match=r"encoder\.blocks\.0\.attn\.out\.weight: a blob has one matrix of codes"):
         export(family.model(golden()), golden(), outcome, None, scheme, tmp_path / "made.w158")
     assert not list(tmp_path.iterdir())
 
@@ -97,16 +120,16 @@ def test_what_else_the_runtime_could_not_compute_is_refused(tmp_path: Path) -> N
 @pytest.mark.network
 @pytest.mark.oracle
 @pytest.mark.slow
-def test_the_runtime_says_what_the_laboratory_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["w4g64", "w4g64a"])
+def test_the_runtime_says_what_the_laboratory_said(word: str, tmp_path: Path) -> None:
     """Real weights in 4 bits, real speech. The runtime's products and ours differ in their last bits only."""
-    checkpoint, clips = load("tiny.en"), sets.find("asterisk", 6).utterances
-    model, scheme = family.model(checkpoint), Scheme(parse("w4g64"))
-    flows = calibration.flows(model, checkpoint, clips[:1], contexts.FULL)
-    outcome = methods.apply(Rtn(scheme), model, flows)
-    head = family.quantise_head(model, parse("w8"))
-    export(model, checkpoint, outcome, head, scheme, tmp_path / "made.w158")
-    said = hear(Listening(model, calibration.rules(checkpoint), contexts.FULL), clips)
-    with listeners.through_runtime(tmp_path / "made.w158", contexts.FULL, threads=1) as runtime:
-        texts = [runtime.hear(clip.load()) for clip in clips]
+    subject, clips = WhisperSubject("tiny.en"), sets.find("asterisk", 6).utterances
+    scheme = Scheme(parse(word))
+    outcome = methods.apply(Rtn(scheme), subject.model, subject.flows(clips[:1], contexts.FULL))
+    head = subject.quantise_head(parse("w8"))
+    export(subject.model, subject.checkpoint, outcome, head, scheme, tmp_path / "made.w158")
+    said = subject.hear(clips, contexts.FULL)
+    with listeners.through_runtime(tmp_path / "made.w158", contexts.FULL, threads=1) as listener:
+        texts = [listener.hear(clip.load()) for clip in clips]
     assert [heard and heard.text for heard in texts] == [each.text for each in said]
     assert all(each.text for each in said)

@@ -14,68 +14,43 @@ from whisper158.model.golden import golden
 torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
 pytest.importorskip("whisper", reason="needs OpenAI's Whisper: ./inv install oracle")
 
+from tests import lab_family  # noqa: E402
+from tests.lab_family import check_sites, check_stored, check_transform, linears  # noqa: E402
+from tests.lab_methods import (  # noqa: E402
+    IDS,
+    METHODS,
+    BriefOmniQuant,
+    BriefSpinQuant,
+    BriefTesseraQ,
+    close,
+    inputs_of,
+    lost,
+)
+from whisper158.lab import fit  # noqa: E402
 from whisper158.lab import method as methods  # noqa: E402
+from whisper158.lab.activations import Input  # noqa: E402
 from whisper158.lab.families import whisper as family  # noqa: E402
 from whisper158.lab.grid import parse  # noqa: E402
+from whisper158.lab.hadamard import hadamard, turned  # noqa: E402
 from whisper158.lab.method import Method, Scheme  # noqa: E402
+from whisper158.lab.methods import spinquant  # noqa: E402
 from whisper158.lab.methods.awq import Awq  # noqa: E402
-from whisper158.lab.methods.gptq import Gptq  # noqa: E402
-from whisper158.lab.methods.hqq import Hqq  # noqa: E402
 from whisper158.lab.methods.omniquant import OmniQuant  # noqa: E402
-from whisper158.lab.methods.ptqtp import Ptqtp  # noqa: E402
-from whisper158.lab.methods.quarot import QuaRot  # noqa: E402
+from whisper158.lab.methods.quarot import QuaRot, make_rms, turn_heads, turn_stream, turns_by_heads  # noqa: E402
 from whisper158.lab.methods.quik import Quik  # noqa: E402
 from whisper158.lab.methods.rtn import Rtn  # noqa: E402
 from whisper158.lab.methods.smoothquant import SmoothQuant  # noqa: E402
-from whisper158.lab.methods.spqr import Spqr  # noqa: E402
 from whisper158.lab.methods.tesseraq import TesseraQ  # noqa: E402
 from whisper158.lab.seen import observe  # noqa: E402
-from whisper158.lab.stage import Flow, Stage, fold, moved  # noqa: E402
+from whisper158.lab.stage import Flow, fold, moved  # noqa: E402
 
 LENGTHS = (40, 17, 24)
 
 
-class Learning:
-    """Less of it than anyone would use, which is enough to see that it learns."""
-
-    epochs = 8
-    steps = 15
-    shares = (0.5, 0.1, 0.02)
-    rate = 2e-2
-
-
-class BriefOmniQuant(OmniQuant):
-    epochs = Learning.epochs
-    rates = (0.1, 5e-3)
-
-
-class BriefTesseraQ(TesseraQ):
-    steps, shares, rate = Learning.steps, Learning.shares, Learning.rate
-
-
-METHODS: list[tuple[type[Method], str]] = [
-    (Rtn, "w8"),
-    (SmoothQuant, "w8"),
-    (Awq, "w4g32a"),
-    (Gptq, "w4g32"),
-    (Gptq, "wt"),
-    (BriefOmniQuant, "w4g32a"),
-    (BriefTesseraQ, "w3g32a"),
-    (Quik, "w4"),
-    (Spqr, "w4a"),
-    (QuaRot, "w4"),
-    (Hqq, "w4g32a"),
-    (Ptqtp, "wtg32"),
-]
-IDS = [f"{kind.name}-{word}" for kind, word in METHODS]
-
-
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with lab_family.one_thread():
+        yield
 
 
 @pytest.fixture
@@ -104,14 +79,6 @@ def said(model: family.WhisperModel, clips: list[Flow]) -> list[Any]:
     return [family.logits(model, clip) for clip in clips]
 
 
-def close(ours: list[Any], theirs: list[Any], within: float = 2e-5) -> bool:
-    return all(float((a - b).norm() / b.norm()) < within for a, b in zip(ours, theirs, strict=True))
-
-
-def lost(ours: list[Any], theirs: list[Any]) -> float:
-    return sum(float((a - b).square().sum() / b.square().sum()) for a, b in zip(ours, theirs, strict=True))
-
-
 def test_stages_compute_what_openais_model_computes(model: family.WhisperModel) -> None:
     random = torch.Generator().manual_seed(1)
     mel = torch.randn(model.dims.n_mels, 2 * model.dims.n_audio_ctx, generator=random)
@@ -122,32 +89,12 @@ def test_stages_compute_what_openais_model_computes(model: family.WhisperModel) 
 
 
 def test_every_linear_layer_of_the_blocks_has_a_place(model: family.WhisperModel) -> None:
-    placed = [stage.tensor(name) for stage in model.stages for site in stage.sites for name in site.linears]
     matrices = [n for n, a in golden().tensors.items() if ".blocks." in n and n.endswith(".weight") and a.ndim == 2]
-    assert sorted(placed) == sorted(matrices)
+    assert sorted(linears(model)) == sorted(matrices)
 
 
 def test_what_a_site_reads_is_the_same_for_all_its_layers(model: family.WhisperModel) -> None:
-    clip = flows(model)[0]
-    for stage in model.stages:
-        read = inputs_of(stage, clip)
-        for site in stage.sites:
-            assert all(torch.equal(read[name], read[site.linears[0]]) for name in site.linears)
-        clip = stage.give(clip, stage.run(stage.take(clip)))
-
-
-def inputs_of(stage: Stage, clip: Flow) -> dict[str, Any]:
-    """What each linear layer reads"""
-    read: dict[str, Any] = {}
-    hooks = [
-        stage.linear(name).register_forward_pre_hook(lambda _m, x, name=name: read.update({name: x[0].clone()}))
-        for site in stage.sites
-        for name in site.linears
-    ]
-    stage.run(stage.take(clip))
-    for hook in hooks:
-        hook.remove()
-    return read
+    check_sites(model, flows(model)[0])
 
 
 def test_folding_leaves_outputs_as_they_are(model: family.WhisperModel) -> None:
@@ -180,38 +127,17 @@ def test_what_cannot_be_folded_is_refused(model: family.WhisperModel) -> None:
         fold(stage, {"attn": (ones[:64], ones[:64])})
 
 
-@pytest.mark.parametrize("kind", [SmoothQuant, Awq, BriefOmniQuant, QuaRot, BriefTesseraQ])
+@pytest.mark.parametrize("kind", [SmoothQuant, Awq, BriefOmniQuant, QuaRot, BriefSpinQuant, BriefTesseraQ])
 def test_transforms_leave_float_outputs_as_they_are(kind: type[Method], model: family.WhisperModel) -> None:
-    clips, method = flows(model), kind(Scheme(parse("w4g32")))
-    before = said(model, clips)
-    prepared = method.prepare(model)
-    assert close(said(model, clips), before)
-    current = clips
-    folds = []
-    for stage in model.stages:
-        batches = tuple(stage.take(clip) for clip in current)
-        targets = tuple(stage.run(batch) for batch in batches)
-        folds += method.transform(stage, methods.Calibration(batches, 1, targets))
-        current = [stage.give(clip, stage.run(stage.take(clip))) for clip in current]
-    assert bool(prepared) != bool(folds)
-    assert close(said(model, clips), before)
+    clips = flows(model)
+    check_transform(model, kind(Scheme(parse("w4g32"))), clips, lambda: said(model, clips))
 
 
 @pytest.mark.parametrize(("kind", "word"), METHODS, ids=IDS)
 def test_what_is_stored_is_what_is_computed(kind: type[Method], word: str, model: family.WhisperModel) -> None:
     clips = flows(model)
-    before = said(model, clips)
-    outcome = methods.apply(kind(Scheme(parse(word), 8)), model, clips)
-    places = [(stage, name) for stage in model.stages for site in stage.sites for name in site.linears]
-    names = {stage.tensor(name): stage.linear(name) for stage, name in places}
-    assert outcome.layers.keys() == names.keys()
-    for name, linear in names.items():
-        assert torch.equal(linear.weight, outcome.layers[name].weight.weights())
-        assert outcome.layers[name].input.bits == 8
-    assert outcome.errors.keys() == names.keys() and all(0 < error < 1 for error in outcome.errors.values())
-    after = said(model, clips)
-    assert not close(after, before, 1e-4)
-    assert lost(after, before) < {"w8": 0.01, "wt": 3.0, "wtg32": 0.6}.get(word, 0.6)
+    loss = check_stored(model, kind(Scheme(parse(word), 8)), clips, lambda: said(model, clips))
+    assert loss < {"w8": 0.01, "wt": 3.0, "wtg32": 0.6}.get(word, 0.6)
 
 
 def heavy() -> family.WhisperModel:
@@ -287,6 +213,107 @@ def test_turned_inputs_are_said(model: family.WhisperModel) -> None:
     online = ("mlp.2.weight", "cross_attn.out.weight")
     assert turned == {name for name in outcome.layers if name.endswith(online)}
     assert len(outcome.prepared) == 2 and "64 channels" in outcome.prepared[0]
+
+
+def learned(model: family.WhisperModel, word: str = "w3g32", seed: int = 158) -> tuple[list[spinquant.Turns], float]:
+    """The turns of each stream, learned, and by how much the worst of them lost less than at the beginning."""
+    for stream in model.streams:
+        make_rms(stream)
+    found, gains = [], []
+    for part in spinquant.parts(model, flows(model)):
+        turns = spinquant.Turns(part, Scheme(parse(word), seed=seed))
+        before, after = turns.learn(rate=spinquant.RATE, steps=12)
+        found.append(turns)
+        gains.append(after / before)
+    return found, max(gains)
+
+
+def test_learned_turns_are_orthogonal_and_lose_less(model: family.WhisperModel) -> None:
+    found, gain = learned(model)
+    assert gain < 0.9
+    for turns, stream in zip(found, model.streams, strict=True):
+        begun = [turned(stream.width, 158), *[hadamard(len(turn)) for turn in turns.heads.values()]]
+        assert len(turns.heads) == 2
+        for turn, start in zip([turns.whole, *turns.heads.values()], begun, strict=True):
+            assert torch.allclose(turn @ turn.T, torch.eye(len(turn), dtype=torch.float64), atol=1e-12)
+            assert not torch.allclose(turn, start, atol=1e-3)
+
+
+def test_turns_that_gain_nothing_are_not_kept(model: family.WhisperModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([0.1, 0.2])
+    monkeypatch.setattr(spinquant.Turns, "lost", lambda _: next(losses))
+    for stream in model.streams:
+        make_rms(stream)
+    turns = spinquant.Turns(next(spinquant.parts(model, flows(model))), Scheme(parse("w3")))
+    heads = {key: turn.clone() for key, turn in turns.heads.items()}
+    assert turns.learn(spinquant.RATE, 2) == (0.1, 0.1)
+    assert torch.equal(turns.whole, turned(64, 158))
+    assert all(torch.equal(turn, heads[key]) for key, turn in turns.heads.items())
+
+
+def test_learning_that_is_interrupted_leaves_float_outputs_as_they_are(
+    model: family.WhisperModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    clips = flows(model)
+    before = said(model, clips)
+    monkeypatch.setattr(spinquant, "stepped", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        BriefSpinQuant(Scheme(parse("w3g32"), 8)).prepare(model, clips)
+    assert close(said(model, clips), before)
+
+
+def test_the_loss_is_that_of_the_model_turned_and_rounded(model: family.WhisperModel) -> None:
+    """What is learned with is what turning and rounding the model itself comes to."""
+    for stream in model.streams:
+        make_rms(stream)
+    for stream, part in zip(model.streams, list(spinquant.parts(model, flows(model))), strict=True):
+        turns = spinquant.Turns(part, Scheme(parse("w3g32"), 8))
+        with turns.reading():
+            expected = turns.lost()
+        turn_stream(stream, turns.whole)
+        for stage in part.stages:
+            for site in stage.sites:
+                if turns_by_heads(stage, site):
+                    turn_heads(stage, site, turns.heads[stage.name, site.name])
+                for name in site.linears:
+                    place, linear = turns.places[stage.name, name], stage.linear(name)
+                    if place.online is not None:
+                        linear.weight.copy_(linear.weight @ place.online)
+                    methods.read_through(linear, Input(8, rotation=place.online))
+        # Only now, for a site's turn changes the layer before it.
+        for key, place in turns.places.items():
+            each = turns.shares[key]
+            params = fit.fit_range(fit.spans_of(place.linear.weight, parse("w3g32")), parse("w3g32"), each, each)
+            place.linear.weight.copy_(fit.coded(place.linear.weight, parse("w3g32"), params).weights())
+        found = 0.0
+        for flow, target in zip(part.entering, part.targets, strict=True):
+            for stage in part.stages:
+                out = stage.run(stage.take(flow))
+                flow = stage.give(flow, out)
+            off = spinquant.heard(stream, out) - target
+            found += float(off.square().sum() / target.square().sum()) / len(part.entering)
+        assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_the_gradient_is_followed_on_the_manifold() -> None:
+    """Down, and for small steps as far as the gradient's part along the manifold says."""
+    random = torch.Generator().manual_seed(3)
+    turn, gradient = turned(32, 1), torch.randn(32, 32, generator=random, dtype=torch.float64)
+    rate = 1e-6
+    moved_by = spinquant.stepped(turn, gradient, rate) - turn
+    along = (gradient - turn @ gradient.T @ turn) / 2
+    assert torch.allclose(moved_by, -rate * along, atol=1e-9)
+    assert float((gradient * moved_by).sum()) < 0
+    far = spinquant.stepped(turn, 1e6 * gradient, 1.5)
+    assert torch.allclose(far @ far.T, torch.eye(32, dtype=torch.float64), atol=1e-12)
+
+
+def test_learning_follows_the_seed() -> None:
+    first, again, other = (learned(family.model(golden()), seed=seed)[0][0].whole for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_errors_are_those_of_the_layers_outputs(model: family.WhisperModel) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from whisper158 import needs
 from whisper158.build import runtime
-from whisper158.data import audio, label
+from whisper158.data import audio
 from whisper158.data.manifest import Clip, read, write
 from whisper158.errors import UserError
 from whisper158.evaluate.engine import Segment
 from whisper158.model import models
 from whisper158.model.golden import golden
+from whisper158.train import label
 
 SURE = Segment(0, 5, "", (), -0.2, 0.1, "en", False)
 
@@ -128,7 +129,7 @@ def test_a_transcript_is_heard_again_and_must_agree(
 
 @pytest.mark.parametrize("agree", ["x", "-1", "101", "nan", "1e400"])
 def test_what_is_no_percentage(agree: str, recordings: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--agree: .* is not a percentage from 0 to 100"):
+    with pytest.raises(UserError, match=r"--agree .* is not a number from 0 to 100"):
         label.label([recordings], tmp_path / "out.jsonl", "teacher", agree=agree)
 
 
@@ -169,6 +170,6 @@ def test_many_clips_are_heard_at_a_time_through_pytorch(
     assert {id: text for id, text in said.items() if text} == {id: heard[id] for id in heard if id != "talks/b"}
 
 
-def test_what_listens_has_a_name(recordings: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--through: 'ears' is not one of runtime, pytorch"):
-        label.label([recordings], tmp_path / "out.jsonl", "teacher", "ears")
+def test_what_listens_has_a_name() -> None:
+    with pytest.raises(UserError, match="--through ears is none of runtime, pytorch"):
+        label.check_model("base-f16", "ears")

@@ -14,6 +14,7 @@ from whisper158.model.ternary import Quantised
 KEPT_BITS = 16  # a weight that stays in floats
 INDEX_BITS = 16  # a channel's number
 ROW_BITS = 32  # where a row's outliers begin
+NIBBLE_LEVELS = 16
 
 
 @dataclass(frozen=True)
@@ -99,17 +100,21 @@ class Outliers:
 @dataclass(frozen=True)
 class Weight:
     """The sum of one matrix or more ("planes"). `columns` stand beside the planes, which lack them; `outliers` take
-    the place of what the planes have there."""
+    the place of what the planes have there. order: the channels' numbers in the order that the planes have them in,
+    where it is not theirs."""
 
     planes: tuple[Codes, ...]
     columns: Columns | None = None
     outliers: Outliers | None = None
+    order: Tensor | None = None
 
     def weights(self) -> Tensor:
         """f32 [rows, channels]: what a layer multiplies with, bit for bit."""
         dense = self.planes[0].weights()
         for plane in self.planes[1:]:
             dense = dense + plane.weights()
+        if self.order is not None:
+            dense = dense[:, torch.argsort(self.order)]
         if self.columns:
             dense = _among(dense, self.columns)
         if self.outliers:
@@ -119,6 +124,8 @@ class Weight:
     def size(self) -> Size:
         parts = [plane.size() for plane in self.planes]
         parts += [extra.size() for extra in (self.columns, self.outliers) if extra]
+        if self.order is not None:
+            parts.append(Size(indices=self.order.numel() * INDEX_BITS))
         return sum(parts, Size())
 
     @property
@@ -132,11 +139,20 @@ class Weight:
         return self.size().total / (rows * channels)
 
     def exported(self) -> Quantised | None:
-        """What the blob can hold (docs/blob-format.md): one symmetric plane and nothing beside it; else None."""
+        """What the blob can hold (docs/blob-format.md): one plane and nothing beside it, and if that is asymmetric, at
+        most 4 bits and whole zero points; else None."""
         plane = self.planes[0]
-        if len(self.planes) > 1 or self.columns or self.outliers or not plane.grid.symmetric:
+        beside = self.columns or self.outliers or self.order is not None
+        if len(self.planes) > 1 or beside:
             return None
-        return Quantised(plane.codes.cpu().numpy().astype(np.int8), plane.scales.cpu().numpy())
+        codes, scales = plane.codes.cpu().numpy().astype(np.int8), plane.scales.cpu().numpy()
+        if plane.zeros is None:
+            return Quantised(codes, scales) if plane.grid.symmetric else None
+        zeros = plane.zeros.cpu().numpy()
+        whole = np.isin(zeros, np.arange(NIBBLE_LEVELS)).all()
+        if plane.grid.levels > NIBBLE_LEVELS or not whole:
+            return None
+        return Quantised(codes, scales, zeros.astype(np.uint8))
 
 
 def _among(dense: Tensor, columns: Columns) -> Tensor:

@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: MIT
 """What a run of the laboratory is: configs/lab/*.yml, checked field by field."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from whisper158.errors import die
 from whisper158.evaluate.accuracy import contexts
+from whisper158.lab import registry
 from whisper158.lab.activations import BITS, FLOATS
 from whisper158.lab.calibration import Source
-from whisper158.lab.grid import Grid, parse
-from whisper158.lab.registry import METHODS
+from whisper158.lab.cost import Window
+from whisper158.lab.grid import parse
+from whisper158.lab.job import FLOAT, Job, Terms
 from whisper158.train import config as training
-
-FLOAT = "float"  # as a method: nothing is rounded. As the head's weights: neither are they
+from whisper158.units import WINDOW_FRAMES, WINDOW_SECONDS
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,24 @@ class Speech:
     tokens: int = 100
 
 
+# What there can be in a window.
+BOUNDS = {"Speech.seconds": (0.02, WINDOW_SECONDS), "Speech.frames": (1, WINDOW_FRAMES), "Speech.tokens": (1, 448)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Every method with all of `weights` and of `activations`."""
+
+    methods: tuple[str, ...]
+    weights: tuple[str, ...]
+    activations: tuple[int, ...] = (FLOATS,)
+
+
 @dataclass(frozen=True)
 class Config:
-    """Every model is quantised by every method to all of `weights` (w4g64a and so on, grid.py) with all numbers of
-    activation bits; where a method has no codes of that kind, that is left out. head: of the token embedding."""
+    """Every model is quantised by every method (registry.py) to all of `weights` (w4g64a and so on, grid.py) with all
+    numbers of activation bits; where a method has no codes of that kind, that is left out. also: what is made
+    afterwards, part by part. head: of the token embedding."""
 
     models: tuple[str, ...]
     methods: tuple[str, ...]
@@ -46,61 +62,64 @@ class Config:
     calibration: Source
     evaluation: Evaluation
     activations: tuple[int, ...] = (FLOATS,)
+    also: tuple[Part, ...] = ()
     head: str = "w8"
     speech: Speech = field(default_factory=Speech)
     out: str = "build/lab"
 
     @property
-    def head_grid(self) -> Grid | None:
-        return None if self.head == FLOAT else parse(self.head)
+    def parts(self) -> list[Part]:
+        return [Part(self.methods, self.weights, self.activations), *self.also]
 
-
-@dataclass(frozen=True)
-class Job:
-    """One cell of the grid. The float model has no weights' name, and 16 bits of activations."""
-
-    model: str
-    method: str
-    weights: str
-    activations: int
-
-    def __str__(self) -> str:
-        how = f"{self.method} {self.weights} a{self.activations}" if self.weights else self.method
-        return f"{self.model} {how}"
+    @property
+    def terms(self) -> Terms:
+        speech = Window(self.speech.frames, self.speech.tokens, self.speech.seconds)
+        return Terms(self.calibration.seed, self.head, self.evaluation.context, speech)
 
 
 def read(path: Path) -> Config:
     """Raises UserError that names the file and the field."""
     config = training.parse(Config, training.content(path), str(path))
-    for name in ("models", "methods", "weights", "activations"):
-        if not getattr(config, name):
-            die(f"{path}: {name}: there is none")
-    for method in config.methods:
-        if method not in METHODS:
-            die(f"{path}: methods: {method!r} is none of {', '.join(METHODS)}")
-    for bits in config.activations:
-        if bits not in BITS:
-            die(f"{path}: activations: {bits} is none of {', '.join(map(str, BITS))}")
-    for word in (*config.weights, *([config.head] if config.head != FLOAT else [])):
-        parse(word)
+    if not config.models:
+        die(f"{path}: models: there is none")
+    for part in config.parts:
+        check(part, path)
+    if config.head != FLOAT:
+        parse(config.head)
     if not config.evaluation.sets:
         die(f"{path}: evaluation.sets: there is none")
     if config.calibration.clips < 1:
         die(f"{path}: calibration.clips: is {config.calibration.clips}, must be at least 1")
+    training.bounded(config, f"{path}: ", BOUNDS)
     contexts.parse(config.evaluation.context)
     return config
+
+
+def check(part: Part, path: Path) -> None:
+    for name in ("methods", "weights", "activations"):
+        if not getattr(part, name):
+            die(f"{path}: {name}: there is none")
+    for method in part.methods:
+        registry.options(method)
+    for bits in part.activations:
+        if bits not in BITS:
+            die(f"{path}: activations: {bits} is none of {', '.join(map(str, BITS))}")
+    for word in part.weights:
+        parse(word)
 
 
 def jobs(config: Config) -> list[Job]:
     """Of each model the float one first, for it is what the others are compared with."""
     found = []
-    for model in dict.fromkeys(config.models):
+    for model in config.models:
         found.append(Job(model, FLOAT, "", FLOATS))
-        found += [
-            Job(model, method, weights, bits)
-            for method in dict.fromkeys(config.methods)
-            for weights in dict.fromkeys(config.weights)
-            if parse(weights).kind in METHODS[method].kinds
-            for bits in dict.fromkeys(config.activations)
-        ]
-    return found
+        found += [job for part in config.parts for job in of_part(part, model)]
+    return list(dict.fromkeys(found))
+
+
+def of_part(part: Part, model: str) -> Iterator[Job]:
+    for method in part.methods:
+        kinds = registry.method(method).kinds
+        for weights in part.weights:
+            if parse(weights).kind in kinds:
+                yield from (Job(model, method, weights, bits) for bits in part.activations)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""What a quantised Whisper costs, from its shapes alone: bytes, memory traffic, bit operations. Nothing here is
-measured.
+"""What a quantised model costs, from its shapes alone: bytes, memory traffic, bit operations. Nothing here is measured.
+What is multiplied in a Whisper stands here too; in a Moonshine, in families/moonshine_cost.py.
 
 A linear layer of [rows, channels] that is given n vectors makes
 
@@ -18,11 +18,12 @@ once a window in the encoder, and once for every token in the decoder; scores st
 A weight that stays in floats has 16 bits, and so has an activation that is not rounded. Of ternary codes, five of which
 take a byte, a multiplier sees 2 bits. In the model's bytes matrices in floats, convolutions and positions have 16
 bits, and biases and norms 32, as in the blob (docs/blob-format.md), whose words and alignment are left out. Left out
-everywhere: norms, GELU, softmax, the spectrogram, and what rotations cost while the model runs.
+everywhere: norms, GELU, gates, softmax, rotary positions, the spectrogram, and what rotations cost while the model
+runs.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from whisper158.lab.activations import FLOATS
@@ -33,6 +34,8 @@ from whisper158.model.checkpoint import Dims, tensor_shapes
 SINGLE = 32
 TRIT = 2
 HEAD = "decoder.token_embedding.weight"
+
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,20 @@ class Cost:
 def cost(dims: Dims, layers: Mapping[str, Layer], head: Weight | None, window: Window) -> Cost:
     """Layers that are not in `layers`, and a head that is None, are in floats."""
     quantised = {**layers, **({HEAD: Layer(head)} if head else {})}
-    parts = [linear_work(linear, quantised.get(linear.weight)) for linear in linears(dims, window)]
-    parts += [attention_work(attention) for attention in attentions(dims, window)]
-    return Cost(model_bytes(dims, quantised), sum(parts, Work()), window.seconds)
+    return total(linears(dims, window), attentions(dims, window), tensor_shapes(dims), quantised, window.seconds)
+
+
+def total(
+    linears: Iterable[Linear],
+    attentions: Iterable[Attention],
+    shapes: Shapes,
+    quantised: Mapping[str, Layer],
+    seconds: float,
+) -> Cost:
+    """shapes: of all tensors. quantised: those that are, by their weights' names."""
+    parts = [linear_work(linear, quantised.get(linear.weight)) for linear in linears]
+    parts += [attention_work(attention) for attention in attentions]
+    return Cost(model_bytes(shapes, quantised), sum(parts, Work()), seconds)
 
 
 def linears(dims: Dims, window: Window) -> Iterator[Linear]:
@@ -176,11 +190,11 @@ def attention_work(attention: Attention) -> Work:
     return Work(attention.macs, attention.macs * FLOATS * FLOATS, _bytes(moved))
 
 
-def model_bytes(dims: Dims, quantised: Mapping[str, Layer]) -> int:
+def model_bytes(shapes: Shapes, quantised: Mapping[str, Layer]) -> int:
     """Every tensor by itself, in whole bytes"""
     return sum(
         _bytes(quantised[name].weight.size().total) if name in quantised else _float_bytes(shape)
-        for name, shape in tensor_shapes(dims).items()
+        for name, shape in shapes.items()
     )
 
 

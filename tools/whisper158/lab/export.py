@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """From a quantised model to a blob: its codes and scales as they are, and the floats that folding left beside them.
 
-The runtime multiplies by matrices of 8-bit and ternary codes, with one scale to a row or a group. Codes of fewer bits
-are stored as 8-bit ones: the same numbers in more bytes; the token embedding may have 4 bits. With rounded activations
-the runtime computes attention to the audio in integers as well, which the laboratory does not.
+The runtime multiplies by matrices of 8-bit, 4-bit and ternary codes, with one scale to a row or a group, and those of 4
+bits may have zero points. Codes of 3 and 2 bits are stored as 4-bit ones: the same numbers in more bytes. With rounded
+activations the runtime computes attention to the audio in integers as well, which the laboratory does not.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import numpy as np
 
 from whisper158.errors import die
 from whisper158.lab.activations import FLOATS
-from whisper158.lab.codes import Weight
+from whisper158.lab.codes import NIBBLE_LEVELS, Weight
 from whisper158.lab.families.whisper import HEAD, WhisperModel
 from whisper158.lab.grid import Grid
 from whisper158.lab.method import Outcome, Scheme
@@ -61,14 +61,20 @@ def codes_of(name: str, weight: Weight) -> Quantised:
     codes = weight.exported()
     if codes is None:
         die(
-            f"{name}: a blob has one symmetric matrix of codes, and nothing beside it",
-            "Take rtn, smoothquant, awq, gptq, omniquant or tesseraq, with symmetric weights.",
+            f"{name}: a blob has one matrix of codes, of 8 bits without zero points or of 4 with whole ones",
+            "Take rtn, smoothquant, awq, gptq, omniquant or tesseraq, with symmetric weights or with 4 bits or fewer.",
         )
     return codes
 
 
 def coding(grid: Grid, packing: Packing) -> Coding:
-    return Coding(Dtype.T158, packing, grid.group) if grid.ternary else Coding(Dtype.I8, group=grid.group)
+    return Coding(Dtype.T158, packing, grid.group) if grid.ternary else Coding(dtype_of(grid), group=grid.group)
+
+
+def dtype_of(grid: Grid) -> Dtype:
+    if grid.levels > NIBBLE_LEVELS:
+        return Dtype.I8
+    return Dtype.I4 if grid.symmetric else Dtype.U4
 
 
 def head_coding(head: Weight | None) -> Coding:
@@ -77,5 +83,4 @@ def head_coding(head: Weight | None) -> Coding:
     grid = head.planes[0].grid
     if grid.ternary:
         die("the runtime has no ternary token embedding", "Give the head 8 or 4 bits: head: w8")
-    four = grid.levels == 16
-    return Coding(Dtype.I4 if four else Dtype.I8, group=grid.group)
+    return Coding(dtype_of(grid), group=grid.group)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from whisper158.lab.codes import Codes
-from whisper158.lab.fit import Params, divisor, fit, with_codes
+from whisper158.lab.fit import Params, divisor, with_codes
 from whisper158.lab.grid import Grid
 
 BLOCK = 128  # channels that pass their errors on at once; those behind get them in one product. Groups divide it
@@ -44,18 +44,6 @@ def upper_factor(gram: Tensor, damping: float) -> Tensor:
     diagonal += damping * diagonal.mean()
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
     return torch.linalg.cholesky(inverse, upper=True)
-
-
-def span_fit(grid: Grid, importance: Tensor | None = None) -> Fit:
-    """Of the weights as feedback has changed them."""
-    whole_row = Grid(grid.levels, grid.symmetric)
-
-    def of(span: Tensor, first: int) -> Params:
-        h = None if importance is None else importance[first : first + span.shape[1]]
-        params = fit(span, whole_row, h)
-        return Params(params.scales[:, 0], None if params.zeros is None else params.zeros[:, 0])
-
-    return of
 
 
 def in_order(weight: Tensor, grid: Grid, upper: Tensor, fit_span: Fit, limit: float = math.inf) -> Rounded:
@@ -92,11 +80,13 @@ def in_order(weight: Tensor, grid: Grid, upper: Tensor, fit_span: Fit, limit: fl
     return Rounded(with_codes(codes, grid, params), spared, left)
 
 
-def reordered(weight: Tensor, grid: Grid, gram: Tensor, damping: float, importance: Tensor | None) -> Rounded:
-    """The channels of the largest H_jj first, while there are many others to make good what they lose. Spans stay
-    those of neighbours, whose parameters are found beforehand."""
-    order = torch.argsort(gram.diagonal(), descending=True, stable=True)
-    params = fit(weight, grid, importance)
+def by_loudness(gram: Tensor) -> Tensor:
+    """The channels by descending H_jj."""
+    return torch.argsort(gram.diagonal(), descending=True, stable=True)
+
+
+def reordered(weight: Tensor, grid: Grid, params: Params, order: Tensor, upper: Tensor) -> Rounded:
+    """In another order, of which `upper` is; spans stay those of neighbours, whose parameters are found beforehand."""
     group = grid.span(weight.shape[1])
     # Every channel is a span of its own here, with the parameters of the one it belongs to.
     single = Grid(grid.levels, grid.symmetric, 1)
@@ -105,7 +95,6 @@ def reordered(weight: Tensor, grid: Grid, gram: Tensor, damping: float, importan
         i = int(order[position]) // group
         return Params(params.scales[:, i], None if params.zeros is None else params.zeros[:, i])
 
-    upper = upper_factor(gram[order][:, order], damping)
     result = in_order(weight[:, order], single, upper, of)
     back = torch.argsort(order)
     codes = with_codes(result.codes.codes[:, back], grid, params)

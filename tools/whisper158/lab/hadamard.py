@@ -12,19 +12,25 @@ from torch import Tensor
 
 def hadamard(order: int) -> Tensor:
     """f64 [order, order], orthogonal. Raises ValueError where no such matrix is known here."""
+    if not known(order):
+        raise ValueError(f"there is no Hadamard matrix of order {order} here")
     core = order
     doublings = 0
-    while True:
-        small = _core(core)
-        if small is not None:
-            break
-        if core % 2:
-            raise ValueError(f"there is no Hadamard matrix of order {order} here")
+    while (small := _core(core)) is None:
         core, doublings = core // 2, doublings + 1
     two = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
     for _ in range(doublings):
         small = torch.kron(two, small)
     return small / order**0.5
+
+
+def known(order: int) -> bool:
+    """Whether there is one of that order here."""
+    while _core(order) is None:
+        if order % 2:
+            return False
+        order //= 2
+    return True
 
 
 def turned(order: int, seed: int) -> Tensor:

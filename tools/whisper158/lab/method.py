@@ -7,9 +7,10 @@ quantised; then the next one is, on what the quantised stages before it make of 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,12 +26,32 @@ from whisper158.lab.stage import Flow, Fold, Inputs, Model, Site, Stage
 
 
 @dataclass(frozen=True)
+class Option:
+    """A number that a grid may set for a method, within these bounds; whole: as all between them are."""
+
+    low: float
+    high: float
+    whole: bool = False
+
+    def parse(self, word: str, where: str) -> float:
+        try:
+            value = int(word) if self.whole else float(word)
+        except ValueError:
+            value = float("nan")
+        if not self.low <= value <= self.high:
+            kind = "whole number" if self.whole else "number"
+            die(f"{where} is {word!r}, must be a {kind} from {self.low:g} to {self.high:g}")
+        return value
+
+
+@dataclass(frozen=True)
 class Scheme:
-    """What a method is to arrive at."""
+    """What a method is to arrive at, and how: options take the place of its own numbers."""
 
     weights: Grid
     activation_bits: int = FLOATS
     seed: int = 158
+    options: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,24 +67,33 @@ class Layer:
 @dataclass(frozen=True)
 class Calibration:
     """batches: the stage's inputs, as the quantised stages before it make them. targets: its outputs in the float
-    model, where the method wants them."""
+    model, where the method wants them. seen: what its sites read when it is transformed and not quantised yet, where
+    that has been looked at."""
 
     batches: tuple[Inputs, ...]
     seed: int
     targets: tuple[Tensor, ...] = ()
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
-    def observe(self, stage: Stage, sites: Sequence[Site]) -> dict[str, Seen]:
-        return observe(stage, sites, self.batches, self.seed)
+    def observe(self, stage: Stage, sites: Sequence[Site], gram: bool = False) -> dict[str, Seen]:
+        """gram: whether second moments are wanted, which take longer than all else."""
+        return observe(stage, sites, self.batches, self.seed, gram=gram)
+
+    def before(self, stage: Stage) -> Mapping[str, Seen]:
+        """What its sites read while none of them is quantised"""
+        return self.seen or self.observe(stage, stage.sites, gram=True)
 
 
 class Method(ABC):
     """name: as configurations have it. kinds: of grids that it has codes for. sequential: the inputs of a site are
-    seen anew when the sites before it have been quantised. wants_targets: it learns from the float model's outputs."""
+    seen anew when the sites before it have been quantised. wants_targets: it learns from the float model's outputs.
+    options: the attributes that a scheme may set."""
 
     name: str
     sequential = False
     wants_targets = False
     kinds: frozenset[Kind] = frozenset(("symmetric", "asymmetric"))
+    options: Mapping[str, Option] = MappingProxyType({})
 
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
@@ -74,9 +104,14 @@ class Method(ABC):
         if scheme.activation_bits not in BITS:
             die(f"activations of {scheme.activation_bits} bits are not among {', '.join(map(str, BITS))}")
 
-    def prepare(self, model: Model) -> list[str]:
+        for name, value in scheme.options.items():
+            if name not in self.options:
+                raise ValueError(f"{self.name} has no option {name}")
+            setattr(self, name, value)
+
+    def prepare(self, model: Model, flows: Sequence[Flow] = ()) -> list[str]:
         """Changes, in place and before all stages, what concerns several, and says what in words. The model's float
-        outputs stay as they are."""
+        outputs stay as they are. flows: the calibration, as it enters the first stage."""
         return []
 
     def transform(self, stage: Stage, calibration: Calibration) -> list[Fold]:
@@ -86,10 +121,10 @@ class Method(ABC):
     def quantise(self, stage: Stage, calibration: Calibration) -> dict[str, Layer]:
         """All linear layers of the stage by their names in it; they are in place when this returns."""
         layers: dict[str, Layer] = {}
-        seen: dict[str, Seen] = {}
+        seen = calibration.before(stage)
         for site in stage.sites:
-            if self.sequential or not seen:
-                seen = calibration.observe(stage, [site] if self.sequential else stage.sites)
+            if self.sequential and layers:
+                seen = calibration.observe(stage, [site], gram=True)
             for name in site.linears:
                 layers[name] = self.layer(stage.linear(name).weight.detach(), seen[site.name])
             # Without feedback, a layer's inputs are those of the float stage.
@@ -152,23 +187,37 @@ def effective(layer: Layer) -> Tensor:
     return weights if turn is None else weights @ turn.T.to(weights)
 
 
+def check_groups(grid: Grid, model: Model) -> None:
+    """Raises UserError where a row is no whole number of groups."""
+    for stage in model.stages:
+        for name in (name for site in stage.sites for name in site.linears):
+            channels = stage.linear(name).weight.shape[1]
+            if channels % grid.span(channels):
+                die(
+                    f"{stage.tensor(name)}: {channels} channels are no whole number of groups of {grid.group}",
+                    "Take groups of 32, or none: w4g32, or w4.",
+                )
+
+
 def apply(
     method: Method, model: Model, flows: Sequence[Flow], done: Callable[[Stage], None] = lambda _: None
 ) -> Outcome:
     """Quantises a model in place; `flows` are the calibration clips as they enter the first. `done` hears of
     each."""
+    check_groups(method.scheme.weights, model)
     layers: dict[str, Layer] = {}
     folds: list[Fold] = []
     errors: dict[str, float] = {}
     ideal = list(flows) if method.wants_targets else []
     current = list(flows)
-    prepared = tuple(method.prepare(model))
+    prepared = tuple(method.prepare(model, flows))
     for stage in model.stages:
         targets = tuple(stage.run(stage.take(flow)) for flow in ideal)
         ideal = [stage.give(flow, out) for flow, out in zip(ideal, targets, strict=True)]
         calibration = Calibration(tuple(stage.take(flow) for flow in current), method.scheme.seed, targets)
         folds += method.transform(stage, calibration)
-        seen = calibration.observe(stage, stage.sites)
+        seen = calibration.observe(stage, stage.sites, gram=True)
+        calibration = replace(calibration, seen=seen)
         grams = {name: seen[site.name].gram for site in stage.sites for name in site.linears}
         floats = {name: stage.linear(name).weight.detach().clone() for name in grams}
         for name, layer in method.quantise(stage, calibration).items():

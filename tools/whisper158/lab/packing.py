@@ -6,11 +6,13 @@ from pathlib import Path
 
 from whisper158.console import say, step
 from whisper158.errors import die
-from whisper158.evaluate.accuracy import contexts
-from whisper158.lab import calibration
-from whisper158.lab.cell import quantise, scheme
-from whisper158.lab.config import FLOAT, Config, Job, jobs, read
+from whisper158.lab import calibration, registry
+from whisper158.lab.cell import quantise
+from whisper158.lab.config import Config, jobs, read
 from whisper158.lab.export import export
+from whisper158.lab.families.whisper_subject import WhisperSubject
+from whisper158.lab.job import FLOAT, Job
+from whisper158.lab.run import quantiser
 from whisper158.model import silero
 
 
@@ -18,6 +20,8 @@ def pack(path: Path, cell: str, out: str) -> Path:
     """cell: as lab.run says it; without the model's name where the grid has one model only."""
     config = read(path)
     job = find(config, cell)
+    if registry.family(job.model) is not WhisperSubject:
+        die(f"{job.model} is no Whisper, and the runtime runs no other models", "Take a cell of a Whisper model.")
     source = config.calibration
     name = f"{job.model}-{job.method}-{job.weights}-a{job.activations}"
     target = Path(out or f"{name}.w158")
@@ -28,13 +32,15 @@ def pack(path: Path, cell: str, out: str) -> Path:
         "calibration": f"{len(clips)} clips of {source.name}, seed {source.seed}",
     }
     with step(f"Quantising {job}"):
-        made = quantise(job, config, clips, contexts.parse(config.evaluation.context))
+        subject, by = WhisperSubject(job.model), quantiser(job, config)
+        assert by
+        made = quantise(subject, by, config.terms, clips)
         export(
-            made.model,
-            made.checkpoint,
+            subject.model,
+            subject.checkpoint,
             made.outcome,
             made.head,
-            scheme(job, config),
+            by.scheme,
             target,
             provenance,
             silero.load(),

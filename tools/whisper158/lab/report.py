@@ -3,9 +3,9 @@
 """`./inv lab.report`: what the cells of a run say, in Markdown, and with pictures in one HTML file."""
 
 import html
-import io
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from whisper158.evaluate import wer
 from whisper158.evaluate.accuracy.report import line
 from whisper158.evaluate.accuracy.sets import Set
 from whisper158.evaluate.wer import Counts, Difference, Score
-from whisper158.lab.config import FLOAT, Config, Job, jobs, read
+from whisper158.lab import plots
+from whisper158.lab.config import Config, jobs, read
+from whisper158.lab.job import FLOAT, Job
+from whisper158.lab.plots import AXES, Point, front, place
 from whisper158.lab.run import cells_of, digest, key, prepare, whole
 
 HEADINGS = (
@@ -41,18 +44,19 @@ LEGEND = (
     "Blob: whether a blob can hold the matrices as they are (docs/blob-format.md).",
     "Calibration clips: {clips} of {source}, seed {seed}; context {context}; the head has {head} weights.",
 )
-SENSITIVITY = "What layers lose of their output on the calibration, in per cent, on the average over blocks"
-AXES = (
-    ("model_bytes", 1e-6, "model, MB"),
-    ("memory", 1e-9, "memory traffic, GB for a second of audio"),
-    ("bitops", 1e-12, "bit operations, 10^12 for a second of audio"),
+TITLE = "Post-training quantisation"
+STYLE = (
+    "body{font:15px/1.4 sans-serif;margin:2em auto;max-width:1500px;padding:0 1em}svg{max-width:100%;height:auto}"
+    "div{overflow-x:auto}td,th{padding:2px 8px;text-align:left;white-space:nowrap}td:last-child{white-space:normal}"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}tr:nth-child(even){background:#f2f2f2}"
 )
-COLOURS = ("#1b7f4b", "#4a6fa5", "#b3632d", "#8a8f98", "#7a4ea3", "#a33a52")
+SENSITIVITY = "What layers lose of their output on the calibration, in per cent, on the average over blocks"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cell and a set. beside: how its error rate differs from the float model's."""
+    """A cell and a set. beside: how its error rate differs from the float model's. left_out: clips that are longer than
+    a window."""
 
     job: Job
     set: str
@@ -62,19 +66,30 @@ class Row:
     errors: dict[str, float]
     score: Score
     beside: Difference | None
+    left_out: int
+
+    @property
+    def point(self) -> Point:
+        return Point(self.job, self.costs, self.score)
 
 
 def report(path: Path) -> list[Path]:
-    """Writes lab.md and lab.html to the run's folder, of the cells that are there."""
+    """Writes lab.md, lab.json and lab.html to the run's folder, of the cells that are there."""
     config = read(path)
     rows, missing = collect(config)
     if not rows:
         die(f"{config.out}: no cell of {path} is there", f"./inv lab.run {path} makes them")
-    written = [cells_of(config).parent / name for name in ("lab.md", "lab.html")]
-    for file, text in zip(written, (markdown(config, rows, missing), page(config, rows, missing)), strict=True):
-        draft = file.with_suffix(".draft")
+    texts = {
+        "lab.md": markdown(config, rows, missing),
+        "lab.json": json.dumps([summary(row) for row in rows], indent=1) + "\n",
+        "lab.html": page(config, rows, missing),
+    }
+    folder = cells_of(config).parent
+    for name, text in texts.items():
+        draft = folder / f".{name}.draft"
         draft.write_text(text)
-        draft.replace(file)
+        draft.replace(folder / name)
+    written = [folder / name for name in texts]
     say(f"written: {', '.join(map(str, written))}")
     return written
 
@@ -92,14 +107,14 @@ def collect(config: Config) -> tuple[list[Row], int]:
             missing += 1
             continue
         for one in heard.sets:
-            counts = counted(one, cell["said"][one.name])
+            counts, left_out = counted(one, cell["said"][one.name])
             if job.method == FLOAT:
                 floats[job.model, one.name] = counts
-            rows.append(row(job, one.name, cell, counts, floats.get((job.model, one.name))))
+            rows.append(row(job, one.name, cell, counts, floats.get((job.model, one.name)), left_out))
     return rows, missing
 
 
-def row(job: Job, name: str, cell: dict[str, Any], counts: Counts, baseline: Counts | None) -> Row:
+def row(job: Job, name: str, cell: dict[str, Any], counts: Counts, baseline: Counts | None, left_out: int) -> Row:
     found, seconds = cell["cost"], cell["cost"]["seconds"]
     costs = {
         "model_bytes": found["model_bytes"],
@@ -108,13 +123,17 @@ def row(job: Job, name: str, cell: dict[str, Any], counts: Counts, baseline: Cou
     }
     compared = baseline is not None and job.method != FLOAT and len(baseline) == len(counts)
     beside = wer.difference(counts, baseline) if compared and baseline is not None else None
-    return Row(job, name, costs, cell["bits_per_weight"], cell["exports"], cell["errors"], wer.score(counts), beside)
+    # A blob's residual stream is the checkpoint's own (export.py).
+    exports = cell["exports"] and not cell["prepared"]
+    return Row(job, name, costs, cell["bits_per_weight"], exports, cell["errors"], wer.score(counts), beside, left_out)
 
 
-def counted(one: Set, said: Sequence[dict[str, Any]]) -> Counts:
-    """A clip that could not be heard says nothing."""
-    texts = [each["text"] or "" for each in said]
-    return wer.errors([utterance.text for utterance in one.utterances], texts)
+def counted(one: Set, said: Sequence[dict[str, Any]]) -> tuple[Counts, int]:
+    """And how many clips could not be heard, which are left out"""
+    heard = [(u.text, each["text"]) for u, each in zip(one.utterances, said, strict=True) if each["text"] is not None]
+    if not heard:
+        die(f"{one.name}: no clip of it is short enough to be heard", "Take another set.")
+    return wer.errors([text for text, _ in heard], [text for _, text in heard]), len(said) - len(heard)
 
 
 def cells(row: Row) -> list[str]:
@@ -125,7 +144,7 @@ def cells(row: Row) -> list[str]:
         job.weights or "f16",
         f"{job.activations}",
         f"{row.bits_per_weight:.2f}" if row.bits_per_weight else "16",
-        *(f"{row.costs[name] * unit:.3g}" for name, unit, _ in AXES),
+        *(f"{row.costs[axis.cost] / axis.unit:.3g}" for axis in AXES),
         row.set,
         f"{100 * row.score.rate:.2f}",
         f"{100 * row.score.low:.1f} to {100 * row.score.high:.1f}",
@@ -138,22 +157,53 @@ def cells(row: Row) -> list[str]:
 def sensitivity(rows: Sequence[Row]) -> list[list[str]]:
     """A table: for every quantised cell, what layers of each kind lose of their output, in per cent, on the average
     over blocks."""
-    cells = {str(row.job): row.errors for row in rows if row.errors}
-    kinds = list(dict.fromkeys(kind(name) for errors in cells.values() for name in errors))
+    lost = errors(rows)
+    kinds = list(dict.fromkeys(place(name).kind for each in lost.values() for name in each))
     table = [["cell", *kinds]]
-    for cell, errors in cells.items():
-        of_kind = [[error for name, error in errors.items() if kind(name) == one] for one in kinds]
+    for cell, own in lost.items():
+        of_kind = [[error for name, error in own.items() if place(name).kind == one] for one in kinds]
         table.append([cell, *(f"{100 * sum(each) / len(each):.1f}" if each else "" for each in of_kind)])
     return table
 
 
-def kind(tensor: str) -> str:
-    """encoder attn.query, of encoder.blocks.0.attn.query.weight"""
-    side, _, _, *layer = tensor.removesuffix(".weight").split(".")
-    return f"{side} {'.'.join(layer)}"
+def errors(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Of every quantised cell, whatever the sets are"""
+    return {str(row.job): row.errors for row in rows if row.errors}
 
 
-def legend(config: Config, missing: int) -> Iterator[str]:
+def unbeaten(rows: Sequence[Row]) -> list[list[str]]:
+    """A table: by set and cost, the cells of the Pareto front, the cheapest first."""
+    table = [["set", "cost", "cells that no other beats: WER %, cost"]]
+    for name, points in by_set(rows).items():
+        for axis in AXES:
+            cells = (f"{p.name} ({p.at(axis)[1]:.1f}, {p.at(axis)[0]:.3g})" for p in front(points, axis))
+            table.append([name, axis.label, "; ".join(cells)])
+    return table
+
+
+def by_set(rows: Sequence[Row]) -> dict[str, list[Point]]:
+    """Of several models, each has rows of its own."""
+    several = len({row.job.model for row in rows}) > 1
+    found: dict[str, list[Point]] = {}
+    for row in rows:
+        found.setdefault(f"{row.job.model}, {row.set}" if several else row.set, []).append(row.point)
+    return found
+
+
+def summary(row: Row) -> dict[str, Any]:
+    beside = asdict(row.beside) if row.beside else None
+    return {
+        **asdict(row.job),
+        "set": row.set,
+        "bits_per_weight": row.bits_per_weight,
+        **row.costs,
+        "wer": {"rate": row.score.rate, **asdict(row.score)},
+        "less_float": beside,
+        "left_out": row.left_out,
+    }
+
+
+def legend(config: Config, missing: int, left_out: int) -> Iterator[str]:
     speech, source = config.speech, config.calibration
     for sentence in LEGEND:
         yield sentence.format(
@@ -166,71 +216,50 @@ def legend(config: Config, missing: int) -> Iterator[str]:
             context=config.evaluation.context,
             head=config.head,
         )
+    if left_out:
+        yield f"Clips that are longer than a window are left out: {left_out}."
     if missing:
         yield f"Cells of the grid that are not there yet: {missing}."
 
 
+def tables(rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
+    """Each with what stands above it, and with its headings as the first line"""
+    return [
+        ("", [[*HEADINGS, *MORE], *map(cells, rows)]),
+        ("What nothing beats", unbeaten(rows)),
+        (SENSITIVITY, sensitivity(rows)),
+    ]
+
+
+def sentences(config: Config, rows: Sequence[Row], missing: int) -> list[str]:
+    left_out = sum({row.set: row.left_out for row in rows}.values())
+    return list(legend(config, missing, left_out))
+
+
 def markdown(config: Config, rows: Sequence[Row], missing: int) -> str:
-    headings = [*HEADINGS, *MORE]
-    lines = ["# Post-training quantisation", "", line(headings), line(["---"] * len(headings))]
-    lines += [line(cells(row)) for row in rows]
-    losses = sensitivity(rows)
-    lines += ["", f"{SENSITIVITY}:", "", line(losses[0]), line(["---"] * len(losses[0])), *map(line, losses[1:])]
-    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in legend(config, missing))]) + "\n"
+    lines = [f"# {TITLE}"]
+    for title, (headings, *body) in tables(rows):
+        lines += ["", *([f"## {title}", ""] if title else [])]
+        lines += [line(headings), line(["---"] * len(headings)), *map(line, body)]
+    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in sentences(config, rows, missing))]) + "\n"
 
 
 def page(config: Config, rows: Sequence[Row], missing: int) -> str:
-    def tr(values: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{html.escape(value)}</{tag}>' for value in values)}</tr>"
-
-    table = [tr([*HEADINGS, *MORE], "th"), *(tr(cells(row), "td") for row in rows)]
-    losses = sensitivity(rows)
-    lost = [tr(losses[0], "th"), *(tr(values, "td") for values in losses[1:])]
-    sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in legend(config, missing))
+    main, *others = [(title, tabled(table)) for title, table in tables(rows)]
+    listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences(config, rows, missing))
+    body = [f"<h1>{TITLE}</h1>", plots.costs(by_set(rows)), main[1], f"<ul>{listed}</ul>"]
+    if lost := errors(rows):
+        body += ["<h2>What each layer loses of its output on the calibration</h2>", plots.losses(lost)]
+    body += [f"<h2>{html.escape(title)}</h2>{table}" for title, table in others]
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Post-training quantisation</title>"
-        "<style>body{font:15px sans-serif;margin:2em}td,th{padding:2px 8px;text-align:left}"
-        "table{border-collapse:collapse}tr:nth-child(even){background:#f2f2f2}</style>"
-        f"<h1>Post-training quantisation</h1>{picture(rows)}"
-        f"<table>{''.join(table)}</table><ul>{sentences}</ul>"
-        f"<p>{SENSITIVITY}:</p><table>{''.join(lost)}</table></html>\n"
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{TITLE}</title><style>{STYLE}</style>{''.join(body)}</html>\n"
     )
 
 
-def picture(rows: Sequence[Row]) -> str:
-    """An SVG: for every set, error rates against each cost, and what no other cell is better than in both."""
-    from matplotlib.figure import Figure
+def tabled(table: Sequence[Sequence[str]]) -> str:
+    def tr(values: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{html.escape(value)}</{tag}>' for value in values)}</tr>"
 
-    names = list(dict.fromkeys(row.set for row in rows))
-    methods = list(dict.fromkeys(row.job.method for row in rows))
-    figure: Any = Figure(figsize=(6 * len(AXES), 4.5 * len(names)), layout="constrained")
-    axes = figure.subplots(len(names), len(AXES), squeeze=False)
-    for i, name in enumerate(names):
-        for j, (cost, unit, label) in enumerate(AXES):
-            panel(axes[i][j], [row for row in rows if row.set == name], methods, cost, unit)
-            axes[i][j].set_xlabel(label)
-            axes[i][j].set_ylabel(f"{name}: WER, %")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods) + 1)
-    drawn = io.StringIO()
-    figure.savefig(drawn, format="svg")
-    return drawn.getvalue()[drawn.getvalue().index("<svg") :]
-
-
-def panel(axis: Any, rows: Sequence[Row], methods: Sequence[str], cost: str, unit: float) -> None:
-    for i, method in enumerate(methods):
-        own = [row for row in rows if row.job.method == method]
-        x, y = [row.costs[cost] * unit for row in own], [100 * row.score.rate for row in own]
-        axis.scatter(x, y, s=18, color=COLOURS[i % len(COLOURS)], marker="osD^v*"[i // len(COLOURS) % 6], label=method)
-        for row, at in zip(own, zip(x, y, strict=True), strict=True):
-            axis.annotate(
-                f"{row.job.weights} a{row.job.activations}", at, fontsize=6, xytext=(3, 3), textcoords="offset points"
-            )
-    best = sorted(front([(row.costs[cost] * unit, 100 * row.score.rate) for row in rows]))
-    axis.plot(*zip(*best, strict=True), color="#999999", linewidth=0.8, zorder=0, label="Pareto front")
-    axis.set_xscale("log")
-    axis.set_ylim(bottom=0, top=min(110, 1.1 * max(100 * row.score.rate for row in rows)))
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that no other is as good as in one coordinate and better than in the other"""
-    return [p for p in set(points) if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)]
+    headings, *body = table
+    return f"<div><table>{tr(headings, 'th')}{''.join(tr(values, 'td') for values in body)}</table></div>"

@@ -7,31 +7,26 @@ A cell that is there is not made again; whatever decides what is in it is in its
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import metadata
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from whisper158.console import console, duration, say
+from whisper158.console import duration, say
 from whisper158.errors import die
-from whisper158.evaluate.accuracy import contexts
-from whisper158.evaluate.accuracy.listeners import pytorch_source
 from whisper158.evaluate.accuracy.sets import Set
-from whisper158.lab import calibration
-from whisper158.lab.config import FLOAT, Config, Job, jobs, read
-from whisper158.model.checkpoint import Checkpoint
-from whisper158.model.load import load
+from whisper158.lab import calibration, cell, cluster, registry, workers
+from whisper158.lab.config import Config, jobs, read
+from whisper158.lab.fingerprint import fingerprint
+from whisper158.lab.grid import parse
+from whisper158.lab.job import FLOAT, Job
+from whisper158.lab.method import Method, Scheme
 from whisper158.paths import ROOT
 
 FOLDER = "cells"
-MAX_PROCESSES = 256
 
 
 @dataclass(frozen=True)
@@ -40,22 +35,30 @@ class Heard:
 
     calibration: Set
     sets: tuple[Set, ...]
-    program: str
+
+    def loaded(self) -> "Heard":
+        """With all samples in memory, for machines that have no such files"""
+        return Heard(cluster.loaded(self.calibration), tuple(map(cluster.loaded, self.sets)))
 
 
-def run(path: Path, processes: str = "1") -> list[Path]:
-    """Makes what cells are missing, and returns the files of all."""
-    if not (processes.isascii() and processes.isdigit() and 1 <= int(processes) <= MAX_PROCESSES):
-        die(f"--processes {processes} is not a whole number from 1 to {MAX_PROCESSES}")
+def run(path: Path, processes: int = 1, ray: str = "") -> list[Path]:
+    """Makes what cells are missing, and returns the files of all. ray: a cluster's address, where one makes them."""
     config = read(path)
     folder = cells_of(config)
     heard = prepare(config)
-    files = {job: folder / f"{digest(key(job, config, heard))}.json" for job in jobs(config)}
-    missing = [job for job, file in files.items() if whole(file, key(job, config, heard)) is None]
+    keys = {job: key(job, config, heard) for job in jobs(config)}
+    files = {job: folder / f"{digest(own)}.json" for job, own in keys.items()}
+    missing = [job for job, file in files.items() if whole(file, keys[job]) is None]
     say(f"{len(files)} cells, of which {len(files) - len(missing)} are there: {folder}")
-    began = time.monotonic()
-    for number, job in enumerate(made(missing, config, int(processes)), 1):
-        say(f"{number} of {len(missing)}: {job} (after {duration(time.monotonic() - began)})")
+    if missing:
+        crew = cluster.ray(ray) if ray else workers.processes(processes) if processes > 1 else workers.alone
+        make = partial(content, config=config, heard=heard.loaded() if ray else heard)
+        began = time.monotonic()
+        # Closed at once when we are interrupted, so that nobody works on for nothing.
+        with closing(crew(missing, make)) as coming:
+            for number, (job, made) in enumerate(coming, 1):
+                keep(files[job], keys[job], made, job)
+                say(f"{number} of {len(missing)}: {job} (after {duration(time.monotonic() - began)})")
     return list(files.values())
 
 
@@ -79,7 +82,7 @@ def prepare(config: Config) -> Heard:
                 f"calibration: clip {min(both)!r} is one of {one.name} too",
                 "Calibrate with other clips than those heard.",
             )
-    return Heard(chosen, tuple(found), program())
+    return Heard(chosen, tuple(found))
 
 
 def key(job: Job, config: Config, heard: Heard) -> dict[str, Any]:
@@ -87,29 +90,26 @@ def key(job: Job, config: Config, heard: Heard) -> dict[str, Any]:
     rounding = {} if job.method == FLOAT else {"head": config.head, "calibration": heard.calibration.sha256}
     return {
         "job": asdict(job),
-        "model": loaded(job.model).sha256,
+        "model": sha256(job.model),
         "seed": config.calibration.seed,
         "context": config.evaluation.context,
         "speech": asdict(config.speech),
         "sets": {one.name: one.sha256 for one in heard.sets},
-        "program": heard.program,
+        "program": program(job.model, job.method),
         **rounding,
     }
 
 
 @cache
-def loaded(model: str) -> Checkpoint:
-    return load(model)
+def sha256(model: str) -> str:
+    return registry.family(model)(model).sha256
 
 
 @cache
-def program() -> str:
+def program(model: str, method: str) -> str:
     """Stands for the code that quantises and listens, as it was when we began."""
-    state = hashlib.sha256(pytorch_source())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        state.update(source.read_bytes())
-    state.update(json.dumps({name: metadata.version(name) for name in ("torch", "openai-whisper")}).encode())
-    return state.hexdigest()
+    quantising = [] if method == FLOAT else [registry.method(method).__module__]
+    return fingerprint([cell.__name__, registry.family(model).__module__, *quantising])
 
 
 def digest(key: dict[str, Any]) -> str:
@@ -125,44 +125,30 @@ def whole(file: Path, key: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def made(missing: Sequence[Job], config: Config, processes: int) -> Iterator[Job]:
-    """Makes cells, and tells of each when it is there."""
-    if processes == 1:
-        for job in missing:
-            with console.status(str(job)):
-                make(job, config)
-            yield job
-        return
-    # Forked processes would share PyTorch's threads, which do not survive that.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(missing) or 1), context, initializer=end_quietly) as pool:
-        waiting: dict[Future[None], Job] = {pool.submit(make, job, config): job for job in missing}
-        try:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                    yield waiting.pop(future)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def content(job: Job, config: Config, heard: Heard) -> dict[str, Any]:
+    """One cell, in one process and one thread, wherever that is."""
+    subject = registry.family(job.model)(job.model)
+    made = cell.result(subject, quantiser(job, config), config.terms, heard.calibration.utterances, heard.sets)
+    return {"key": key(job, config, heard), **made}
 
 
-def end_quietly() -> None:
-    """An interrupt ends this process at once and without a word; what is written whole stays."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def make(job: Job, config: Config) -> None:
-    """One cell, in one process and one thread."""
-    from whisper158.lab.cell import result
-
-    heard = prepare(config)
-    own = key(job, config, heard)
-    content = {"key": own, **result(job, config, heard, contexts.parse(config.evaluation.context))}
-    path = cells_of(config) / f"{digest(own)}.json"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+def keep(file: Path, key: dict[str, Any], made: dict[str, Any], job: Job) -> None:
+    """Writes a cell, whole or not at all."""
+    if other := [name for name in key if made["key"].get(name) != key[name]]:
+        die(
+            f"{job}: a worker made it of something else than is here: {', '.join(other)}",
+            "Give the workers the same packages and models (docs/lab.md).",
+        )
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        draft.write_text(json.dumps(content, indent=1) + "\n")
-        draft.replace(path)
+        draft.write_text(json.dumps(made, indent=1) + "\n")
+        draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def quantiser(job: Job, config: Config) -> Method | None:
+    if job.method == FLOAT:
+        return None
+    scheme = Scheme(parse(job.weights), job.activations, config.calibration.seed, registry.options(job.method))
+    return registry.method(job.method)(scheme)

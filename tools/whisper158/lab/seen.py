@@ -17,8 +17,9 @@ SAMPLE = 512  # tokens that are kept as they are
 
 @dataclass(frozen=True)
 class Seen:
-    """Of the input x of a site, over all tokens: gram is the sum of x^T x (f64 [channels, channels]); largest and mean
-    are of |x|, high and low of x (each [channels]). sample: some of the tokens [at most SAMPLE, channels]."""
+    """Of the input x of a site, over all tokens: gram is the sum of x^T x (f64 [channels, channels], empty where nobody
+    wants it; the products of one batch are summed up in f32); largest and mean are of |x|, high and low of x (each
+    [channels]). sample: some of the tokens [at most SAMPLE, channels]."""
 
     tokens: int
     gram: Tensor
@@ -31,17 +32,17 @@ class Seen:
 
 def seen_of(x: Tensor, seed: int = 0, limit: int = SAMPLE) -> Seen:
     """Of inputs that are at hand: [tokens, channels]"""
-    watcher = _Watcher(limit, torch.Generator().manual_seed(seed))
+    watcher = _Watcher(limit, torch.Generator().manual_seed(seed), gram=True)
     watcher.add(x)
     return watcher.seen()
 
 
 def observe(
-    stage: Stage, sites: Sequence[Site], batches: Sequence[Inputs], seed: int, limit: int = SAMPLE
+    stage: Stage, sites: Sequence[Site], batches: Sequence[Inputs], seed: int, limit: int = SAMPLE, gram: bool = True
 ) -> dict[str, Seen]:
     """Runs the stage on all batches. By the sites' names."""
     each = -(-limit // len(batches))
-    watchers = {site.name: _Watcher(each, torch.Generator().manual_seed(seed)) for site in sites}
+    watchers = {site.name: _Watcher(each, torch.Generator().manual_seed(seed), gram) for site in sites}
     with _watched(stage, sites, {name: watcher.add for name, watcher in watchers.items()}):
         for inputs in batches:
             stage.run(inputs)
@@ -49,21 +50,23 @@ def observe(
 
 
 class _Watcher:
-    def __init__(self, each: int, random: torch.Generator) -> None:
+    def __init__(self, each: int, random: torch.Generator, gram: bool) -> None:
         self._each, self._random = each, random
         self._tokens = 0
         self._samples: list[Tensor] = []
-        self._gram: Any = 0.0
+        self._gram: Tensor = torch.empty(0, dtype=torch.float64)
+        self._wants_gram = gram
         self._sum: Any = 0.0
         self._high: Tensor | None = None
         self._low: Tensor | None = None
 
     def add(self, x: Tensor) -> None:
         x = x.detach().reshape(-1, x.shape[-1])
-        wide = x.double()
         self._tokens += len(x)
-        self._gram = self._gram + wide.T @ wide
-        self._sum = self._sum + wide.abs().sum(dim=0)
+        if self._wants_gram:
+            own = (x.T @ x).double()
+            self._gram = self._gram + own if self._gram.numel() else own
+        self._sum = self._sum + x.abs().sum(dim=0, dtype=torch.float64)
         high, low = x.amax(dim=0), x.amin(dim=0)
         self._high = high if self._high is None else torch.maximum(self._high, high)
         self._low = low if self._low is None else torch.minimum(self._low, low)

@@ -24,7 +24,8 @@ class Site:
     None. indifferent: linears to whose output any vector may be added without a change further on, so that they need
     no bias to take up a shift. An attention's keys are: a vector that is added to all of them adds the same number to
     all scores of a query, of which softmax takes no notice. heads: where the source is an attention's values, how many
-    heads they make up. normed: the input is a norm's output."""
+    heads they make up. normed: the input is a norm's output. shifts: it can take up a shift, not only a factor. Where
+    the source writes more channels than the site reads, the first ones are those."""
 
     name: str
     linears: tuple[str, ...]
@@ -32,6 +33,7 @@ class Site:
     indifferent: frozenset[str] = frozenset()
     heads: int = 0
     normed: bool = False
+    shifts: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,29 @@ def moved(stage: Stage, moves: Moves) -> dict[str, Tensor]:
     def now(name: str) -> Tensor:
         return found[name] if name in found else stage.module.get_parameter(name)
 
+    def biased(name: str) -> bool:
+        return stage.module.get_submodule(name).bias is not None
+
     for site in stage.sites:
         if site.name not in moves:
             continue
         if site.source is None:
             raise ValueError(f"{stage.name}: nothing can be folded into what writes the input of {site.name}")
         factor, shift = moves[site.name]
+        if shift is not None and not (site.shifts and biased(site.source)):
+            raise ValueError(f"{stage.name}: no shift can be folded into what writes the input of {site.name}")
         for name in site.linears:
-            if shift is not None and stage.linear(name).bias is not None:
+            if shift is not None and biased(name):
                 found[f"{name}.bias"] = now(f"{name}.bias") + now(f"{name}.weight") @ shift
             elif shift is not None and name not in site.indifferent:
                 raise ValueError(f"{stage.name}: {name} has no bias that could take up a shift")
             found[f"{name}.weight"] = now(f"{name}.weight") * factor
-        weight, bias = now(f"{site.source}.weight"), now(f"{site.source}.bias")
-        found[f"{site.source}.weight"] = weight / (factor[:, None] if weight.ndim == 2 else factor)
-        found[f"{site.source}.bias"] = (bias if shift is None else bias - shift) / factor
+        weight = now(f"{site.source}.weight")
+        smaller = torch.cat([factor, factor.new_ones(len(weight) - len(factor))])
+        found[f"{site.source}.weight"] = weight / (smaller[:, None] if weight.ndim == 2 else smaller)
+        if biased(site.source):
+            bias = now(f"{site.source}.bias")
+            found[f"{site.source}.bias"] = (bias if shift is None else bias - shift) / smaller
     return found
 
 
@@ -109,8 +119,9 @@ def fold(stage: Stage, moves: Moves) -> list[Fold]:
 
 @dataclass(frozen=True)
 class Norm:
-    """A LayerNorm by the module that holds it and its name there; the linear layers that read what it writes, and those
-    of them that are indifferent (Site). Where it has no such readers, whatever reads it needs its output as it was."""
+    """A LayerNorm, with or without a bias, by the module that holds it and its name there; the linear layers that read
+    what it writes, and those of them that are indifferent (Site). Where it has no such readers, whatever reads it needs
+    its output as it was."""
 
     owner: nn.Module
     name: str

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from whisper.model import Whisper
 
-from whisper158.evaluate.simulate import filled
+from whisper158.evaluate.original import filled
 from whisper158.lab.codes import Weight
 from whisper158.lab.fit import nearest
 from whisper158.lab.grid import Grid

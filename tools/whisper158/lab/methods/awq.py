@@ -8,17 +8,19 @@ Equations 4 and 5: s = s_X^r, where s_X is the mean of |X_j|, and r in {0, 1/20 
 range is shrunk, down to half, to what gives the least error of its own part of the output.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from whisper158.lab.activations import rounded
 from whisper158.lab.codes import Weight
-from whisper158.lab.fit import Params, coded, fit_range, nearest, spans_of, with_codes
+from whisper158.lab.fit import Params, chosen, coded, fit_range, nearest, spans_of, with_codes
 from whisper158.lab.fit import codes as codes_of
 from whisper158.lab.grid import Grid
-from whisper158.lab.method import Calibration, Layer, Method
+from whisper158.lab.method import Calibration, Layer, Method, Option
 from whisper158.lab.seen import Seen
 from whisper158.lab.stage import Fold, Site, Stage, fold
 
@@ -30,6 +32,8 @@ ROWS = 256  # at a time
 
 class Awq(Method):
     name = "awq"
+    ratio: float | None = None
+    options = MappingProxyType({"ratio": Option(0, 1)})
 
     def transform(self, stage: Stage, calibration: Calibration) -> list[Fold]:
         sites = [site for site in stage.sites if site.source]
@@ -40,18 +44,21 @@ class Awq(Method):
 
     def factor(self, stage: Stage, site: Site, seen: Seen) -> Tensor:
         weight = torch.cat([stage.linear(name).weight.detach() for name in site.linears])
-        return best_factor(weight, seen, self.scheme.weights, self.scheme.activation_bits)
+        ratios = RATIOS if self.ratio is None else (self.ratio,)
+        return best_factor(weight, seen, self.scheme.weights, self.scheme.activation_bits, ratios)
 
     def layer(self, weight: Tensor, seen: Seen) -> Layer:
         grid = self.scheme.weights
         return Layer(Weight((coded(weight, grid, clipped(weight, seen.sample, grid)),)), self.input)
 
 
-def best_factor(weight: Tensor, seen: Seen, grid: Grid, activation_bits: int) -> Tensor:
+def best_factor(
+    weight: Tensor, seen: Seen, grid: Grid, activation_bits: int, ratios: Sequence[float] = RATIOS
+) -> Tensor:
     x = seen.sample.to(weight)
     goal = x @ weight.T
     best, least = torch.ones_like(seen.mean), float("inf")
-    for ratio in RATIOS:
+    for ratio in ratios:
         factor = centred(seen.mean.clamp(min=SMALLEST) ** ratio)
         y = rounded(x / factor, activation_bits) @ nearest(weight * factor, grid).weights().to(weight).T
         error = float((y - goal).square().sum())
@@ -92,11 +99,6 @@ def _clipped_rows(weight: Tensor, x: Tensor, grid: Grid) -> Params:
             best = _Best(error, params)
             continue
         better = error < best.error
-        best = _Best(torch.where(better, error, best.error), _chosen(better, params, best.params))
+        best = _Best(torch.where(better, error, best.error), chosen(better, params, best.params))
     assert best is not None
     return best.params
-
-
-def _chosen(better: Tensor, one: Params, other: Params) -> Params:
-    zeros = torch.where(better, one.zeros, other.zeros) if one.zeros is not None else None
-    return Params(torch.where(better, one.scales, other.scales), zeros)

@@ -8,17 +8,19 @@ SmoothQuant's and d at the middle of each channel's range (as in Outlier Suppres
 Both learn together, with AdamW, towards the float block's output on the float model's activations.
 """
 
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 
 from whisper158.lab.codes import Weight
 from whisper158.lab.fit import Params, coded, fit_range, spans_of
 from whisper158.lab.grid import Grid
-from whisper158.lab.method import Calibration, Layer, Method, Scheme, put, reading
+from whisper158.lab.method import Calibration, Layer, Method, Option, Scheme, put, reading
 from whisper158.lab.methods.smoothquant import column_maxima, smoothing
 from whisper158.lab.seen import Seen
 from whisper158.lab.soft import learn, lost, soft_weights
-from whisper158.lab.stage import Fold, Site, Stage, fold, moved
+from whisper158.lab.stage import Fold, Moves, Site, Stage, fold, moved
 
 CLIPPING_RATE = 1e-2
 TRANSFORM_RATE = 5e-3
@@ -33,6 +35,7 @@ class OmniQuant(Method):
     name = "omniquant"
     wants_targets = True
     epochs = EPOCHS
+    options = MappingProxyType({"epochs": Option(1, 100, whole=True)})
     rates = (CLIPPING_RATE, TRANSFORM_RATE)
 
     def __init__(self, scheme: Scheme) -> None:
@@ -45,7 +48,7 @@ class OmniQuant(Method):
         with torch.enable_grad(), reading(stage, self.input):
             learned.learn(calibration, self.epochs, self.rates, self.scheme.seed)
         self._clips = {name: (top.detach(), bottom.detach()) for name, (top, bottom) in learned.clips.items()}
-        return fold(stage, {name: (log.detach().exp(), shift.detach()) for name, (log, shift) in learned.moves.items()})
+        return fold(stage, learned.folds())
 
     def quantise(self, stage: Stage, calibration: Calibration) -> dict[str, Layer]:
         layers = {name: self._layer(stage.linear(name).weight.detach(), clip) for name, clip in self._clips.items()}
@@ -62,7 +65,8 @@ class OmniQuant(Method):
 
 
 class Learned:
-    """moves: the logarithms of the factors, and the shifts, by site. clips: g and b of every span, by linear layer."""
+    """moves: the logarithms of the factors, and the shifts where there may be any, by site. clips: g and b of every
+    span, by linear layer."""
 
     def __init__(self, stage: Stage, calibration: Calibration, grid: Grid) -> None:
         self._stage, self._grid = stage, grid
@@ -71,6 +75,13 @@ class Learned:
         self.moves = {site.name: first_move(stage, site, seen[site.name]) for site in sites}
         names = [name for site in stage.sites for name in site.linears]
         self.clips = {name: unlearned(stage.linear(name).weight.detach(), grid) for name in names}
+
+    def folds(self) -> Moves:
+        """What was learned"""
+        return {
+            name: (log.detach().exp(), None if shift is None else shift.detach())
+            for name, (log, shift) in self.moves.items()
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """The stage's parameters as they would be quantised, which gradients pass."""
@@ -86,7 +97,8 @@ class Learned:
         """What is best after some epoch, or at the start, stays."""
         batches, targets = calibration.batches, calibration.targets
         random = torch.Generator().manual_seed(seed)
-        parts = ([t for clip in self.clips.values() for t in clip], [t for move in self.moves.values() for t in move])
+        moving = [t for move in self.moves.values() for t in move if t is not None]
+        parts = ([t for clip in self.clips.values() for t in clip], moving)
         learning = [tensor.requires_grad_() for part in parts for tensor in part]
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
         optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
@@ -101,10 +113,10 @@ class Learned:
             tensor.data.copy_(value)
 
 
-def first_move(stage: Stage, site: Site, seen: Seen) -> tuple[Tensor, Tensor]:
-    shift = (seen.high + seen.low) / 2
-    factor = smoothing((seen.high - shift).abs(), column_maxima(stage, site), ALPHA)
-    return factor.log(), shift
+def first_move(stage: Stage, site: Site, seen: Seen) -> tuple[Tensor, Tensor | None]:
+    shift = (seen.high + seen.low) / 2 if site.shifts else None
+    largest = seen.largest if shift is None else (seen.high - shift).abs()
+    return smoothing(largest, column_maxima(stage, site), ALPHA).log(), shift
 
 
 def unlearned(weight: Tensor, grid: Grid) -> Clip:

@@ -3,9 +3,10 @@
 """QUIK (Ashkboos et al. 2024, arXiv 2310.09259): weights and activations of few bits, but for the channels whose inputs
 are the largest: those stay in floats, on both sides.
 
-Their weights are left alone and come last in the feedback of GPTQ, so that they make good what all others lose. The
-paper keeps 256 channels of 4096 to 28672; here it is a sixteenth, for Whisper's layers have no more than a few times
-256.
+Their weights are left alone and come last in the feedback of GPTQ, so that they make good what all others lose; those
+come by descending H_jj, where the authors' code has them by ascending max|X_j|. The ranges of codes are searched for
+(fit.searched), as in all runs that the authors publish. The paper keeps 256 channels of 4096 to 28672; here it is a
+sixteenth, for Whisper's layers have no more than a few times 256.
 """
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from whisper158.lab.activations import Input
 from whisper158.lab.codes import Columns, Weight
-from whisper158.lab.feedback import DAMPING, in_order, span_fit, upper_factor
+from whisper158.lab.feedback import DAMPING, by_loudness, reordered, upper_factor
+from whisper158.lab.fit import fit, searched
 from whisper158.lab.method import Layer, Method
 from whisper158.lab.seen import Seen
 
@@ -31,11 +33,14 @@ class Quik(Method):
         kept = seen.largest.topk(count).indices.sort().values
         rest = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
         rest[kept] = False
-        order = torch.cat([rest.nonzero()[:, 0], kept])
-        n = len(order) - count
-        upper = upper_factor(seen.gram[order][:, order], DAMPING)
-        result = in_order(weight[:, order[:n]], grid, upper[:n, :n], span_fit(grid))
-        values = made_good(weight[:, order].double(), result.codes.weights().double(), upper)
+        others = rest.nonzero()[:, 0]
+        order = by_loudness(seen.gram[others][:, others])
+        last = torch.cat([others[order], kept])
+        n = len(others)
+        upper = upper_factor(seen.gram[last][:, last], DAMPING)
+        params = fit(weight[:, others], grid, of_spans=searched)
+        result = reordered(weight[:, others], grid, params, order, upper[:n, :n])
+        values = made_good(weight[:, last].double(), result.codes.weights()[:, order].double(), upper)
         weights = Weight((result.codes,), columns=Columns(kept, values.half()))
         return Layer(weights, Input(self.scheme.activation_bits, kept=kept))
 

@@ -6,10 +6,12 @@ weights as much larger, before both are rounded.
 Equation 4: s_j = max|X_j|^a / max|W_j|^(1 - a), X' = X / s, W' = W s.
 """
 
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 
-from whisper158.lab.method import Calibration, Method
+from whisper158.lab.method import Calibration, Method, Option
 from whisper158.lab.methods.rtn import Rtn
 from whisper158.lab.stage import Fold, Site, Stage, fold
 
@@ -21,6 +23,7 @@ class SmoothQuant(Rtn):
     name = "smoothquant"
     kinds = Method.kinds
     alpha = ALPHA
+    options = MappingProxyType({"alpha": Option(0, 1)})
 
     def transform(self, stage: Stage, calibration: Calibration) -> list[Fold]:
         sites = [site for site in stage.sites if site.source]

@@ -3,19 +3,20 @@
 """SpQR (Dettmers et al. 2023, arXiv 2306.03078): small groups whose scales and zero points are quantised too, and the
 few weights that cost most stay in floats, wherever they are.
 
-Groups of 16 channels (those of the grid, where it has any); scales and zero points have 3 bits, and 16 of them, of
-neighbouring rows, share a scale and a zero point of their own (section 4.2). Algorithm 1: a weight is an outlier if
-what its group loses falls by more than a threshold when the weight is left out of the group and its range; the range
-is that of the others. The loss is the sum of ((w_j - Q(w_j)) / U_jj)^2; the threshold, a share of the mean of
-Var(w_j) / U_jj^2 over the channels. Which weights are kept is decided when their turn comes, as in the authors' code:
-those that, rounded in that range, would lose more than the threshold by themselves.
+Channels are taken by descending H_jj, and those that follow one another so are grouped, 16 at a time (or as many as
+the grid says); their order is stored. Scales and zero points have 3 bits, and 16 of them, of neighbouring rows, share
+a scale and a zero point of their own (section 4.2). Algorithm 1: a weight is an outlier if what its group loses falls
+by more than a threshold when the weight is left out of the group and its range; the range is that of the others. The
+loss is the sum of ((w_j - Q(w_j)) / U_jj)^2; the threshold, a share of the mean of Var(w_j) / U_jj^2 over the channels.
+Which weights are kept is decided when their turn comes, as in the authors' code: those that, rounded in that range,
+would lose more than the threshold by themselves.
 """
 
 import torch
 from torch import Tensor
 
 from whisper158.lab.codes import Codes, Outliers, Weight
-from whisper158.lab.feedback import in_order, upper_factor
+from whisper158.lab.feedback import by_loudness, in_order, upper_factor
 from whisper158.lab.fit import Params, codes
 from whisper158.lab.grid import Grid, Kind
 from whisper158.lab.method import Layer, Method
@@ -36,14 +37,16 @@ class Spqr(Method):
 
     def layer(self, weight: Tensor, seen: Seen) -> Layer:
         grid = Grid(self.scheme.weights.levels, False, self.scheme.weights.group or GROUP)
-        upper = upper_factor(seen.gram, DAMPING)
+        order = by_loudness(seen.gram)
+        upper = upper_factor(seen.gram[order][:, order], DAMPING)
         diagonal = upper.diagonal()
-        limit = self.threshold * float((weight.double().var(dim=0) / diagonal.square()).mean())
+        limit = self.threshold * float((weight[:, order].double().var(dim=0) / diagonal.square()).mean())
         spans = _Spans(grid, diagonal, limit)
-        result = in_order(weight, grid, upper, spans.fit, limit)
-        rows, channels = result.spare.nonzero(as_tuple=True)
-        outliers = Outliers(rows, channels, result.spared[rows, channels].half(), len(weight))
-        return Layer(Weight((spans.coded(result.codes.codes),), outliers=outliers), self.input)
+        result = in_order(weight[:, order], grid, upper, spans.fit, limit)
+        back = torch.argsort(order)
+        rows, channels = result.spare[:, back].nonzero(as_tuple=True)
+        outliers = Outliers(rows, channels, result.spared[:, back][rows, channels].half(), len(weight))
+        return Layer(Weight((spans.coded(result.codes.codes),), outliers=outliers, order=order), self.input)
 
 
 class _Spans:

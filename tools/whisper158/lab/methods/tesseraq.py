@@ -10,6 +10,7 @@ What is left at the end is rounded.
 
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from torch import Tensor
 from whisper158.lab.codes import Codes, Weight
 from whisper158.lab.fit import Params, coded, divisor, spans_of, with_codes
 from whisper158.lab.grid import Grid
-from whisper158.lab.method import Calibration, Layer, put, reading
+from whisper158.lab.method import Calibration, Layer, Option, put, reading
 from whisper158.lab.methods.awq import Awq, clipped
 from whisper158.lab.seen import Seen
 from whisper158.lab.soft import learn, lost
@@ -35,9 +36,10 @@ class TesseraQ(Awq):
     shares: tuple[float, ...] = SHARES
     steps = STEPS
     rate = RATE
+    options = MappingProxyType({**Awq.options, "steps": Option(1, 10000, whole=True)})
 
     def quantise(self, stage: Stage, calibration: Calibration) -> dict[str, Layer]:
-        seen = calibration.observe(stage, stage.sites)
+        seen = calibration.before(stage)
         grid = self.scheme.weights
         soft = {
             name: begun(stage.linear(name).weight.detach(), grid, seen[site.name])

@@ -22,8 +22,7 @@ from whisper158.board.service import UNIT, Service
 from whisper158.board.ssh import Ssh
 from whisper158.board.target import Facts, Target
 from whisper158.errors import UserError
-from whisper158.evaluate.sounds import Clip
-from whisper158.evaluate.sounds import sounds as recordings
+from whisper158.evaluate.sounds import Clip, sound
 from whisper158.model import silero
 from whisper158.model.golden import golden
 from whisper158.model.pack import FORMATS, pack
@@ -165,6 +164,8 @@ def target(run: Run, healthy: Target, request: pytest.FixtureRequest) -> Iterato
             # Whatever was done to it, nobody has to come and start it.
             Service(healthy).wait_listening()
             assert healthy.check("systemctl --failed --no-legend --plain") == ""
+            if request.node.get_closest_marker("lasting") and "snapshot" in healthy.can:
+                healthy.restore()
     finally:
         if request.node.stash[ENTRY].outcome == "failed":
             look_around(healthy)
@@ -209,4 +210,4 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sentence() -> Clip:
-    return next(clip for clip in recordings() if clip.id == SENTENCE)
+    return sound(SENTENCE)

@@ -8,6 +8,7 @@ import pytest
 
 from whisper158.board.service import UNIT, Service
 from whisper158.board.target import Target
+from whisper158.build import layer
 
 Record = Callable[[str, object], None]
 
@@ -53,7 +54,7 @@ def test_comes_back_after_a_reboot(target: Target, service: Service) -> None:
 @pytest.mark.needs("power_cut")
 def test_survives_a_power_cut_while_it_writes(target: Target, service: Service) -> None:
     """What was synced before is whole; of what was being replaced there is the old or the new; it listens again."""
-    model = "/usr/share/whisper158/default.w158"
+    model = layer.INSTALLED_MODELS / layer.DEFAULT_MODEL
     before = target.check(f"sha256sum < {model}")
     target.check(f"mkdir -p {KEPT}; echo old > {KEPT}/word; sync")
     target.check(

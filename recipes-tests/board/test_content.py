@@ -6,8 +6,9 @@ import json
 
 from whisper158.board.service import Service
 from whisper158.board.target import Facts, Target
+from whisper158.build import layer
 
-MODEL = "/usr/share/whisper158/default.w158"
+MODEL = layer.INSTALLED_MODELS / layer.DEFAULT_MODEL
 
 
 def test_the_runtime_is_the_one_just_built(target: Target, service: Service, facts: Facts) -> None:

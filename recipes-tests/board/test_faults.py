@@ -13,10 +13,11 @@ import pytest
 from whisper158.board import soundcard
 from whisper158.board.service import UNIT, Service
 from whisper158.board.target import Failed, Target
+from whisper158.build import layer
 
 pytestmark = [pytest.mark.destructive, pytest.mark.usefixtures("arranged")]
 
-DEFAULT = "/usr/share/whisper158/default.w158"
+DEFAULT = str(layer.INSTALLED_MODELS / layer.DEFAULT_MODEL)
 # A link, so that tests can give the service another model.
 MODEL = "/run/whisper158-test.w158"
 QUICK = "/run/whisper158-test-quick.w158"

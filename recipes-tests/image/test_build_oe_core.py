@@ -30,6 +30,7 @@ UNUSED = (
 
 def option(target: str, task: str, mask: str) -> str:
     """A file of kas that has one task built, of one recipe."""
+    provided = [f"{name}-native" for name in UNUSED[0].split()]
     return f"""\
 header:
   version: {kas.FORMAT}
@@ -39,7 +40,7 @@ local_conf_header:
   masked: |
     BBMASK += "{mask} /poky/meta-poky/recipes-"
     INHERIT:remove = "uninative create-spdx"
-    ASSUME_PROVIDED += "{' '.join(f'{name}-native' for name in UNUSED[0].split())} {UNUSED[1]}"
+    ASSUME_PROVIDED += "{" ".join([*provided, UNUSED[1]])}"
 """
 
 

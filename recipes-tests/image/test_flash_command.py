@@ -22,7 +22,19 @@ def inv(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
 
 
-WORDS = ["image", "serial", "password", "tool", "boot_images", "port", "wait", "disk", "out", "server", "tftp_root"]
+WORDS = [
+    "image",
+    "serial",
+    "password_file",
+    "tool",
+    "boot_images",
+    "port",
+    "wait",
+    "disk",
+    "out",
+    "server",
+    "tftp_root",
+]
 
 
 def flags(**given: Any) -> Job:
@@ -56,14 +68,14 @@ def test_the_image_is_the_one_that_was_built() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"method": "floppy"}, "--method floppy: there is no such way to flash"),
+        ({"method": "floppy"}, "--method floppy is none of usb, sd"),
         ({"disk": "/dev/sdb"}, "--disk says nothing to --method usb"),
         ({"method": "sd", "tool": "x"}, "--tool says nothing to --method sd"),
         ({"tftp_root": "/srv"}, "--tftp-root says nothing to --method usb"),
         ({"full": True}, "--full says nothing to --method usb"),
-        ({"wait": "soon"}, "--wait soon: it is a number of seconds"),
-        ({"wait": "0"}, "--wait 0: it is a number of seconds"),
-        ({"wait": "nan"}, "--wait nan: it is a number of seconds"),
+        ({"wait": "soon"}, "--wait soon is not a number"),
+        ({"wait": "0"}, "--wait 0 is not a number"),
+        ({"wait": "nan"}, "--wait nan is not a number"),
         ({"method": "tftp", "server": "my-server"}, "--server my-server: U-Boot wants an address"),
         ({"port": "1-2; rm"}, "--port 1-2; rm: it is where a board is plugged in"),
         ({"port": "usb1"}, "--port usb1: it is where a board is plugged in"),
@@ -75,8 +87,40 @@ def test_flags_that_do_not_fit(given: dict[str, str | bool], message: str) -> No
 
 
 def test_flags_that_fit() -> None:
-    asked = flags(method="usb", port="1-2,3-1.4", wait="20", serial="/dev/ttyUSB0", yes=True)
-    assert (asked.port, asked.wait, asked.serial, asked.yes) == ("1-2,3-1.4", 20.0, "/dev/ttyUSB0", True)
+    asked = flags(method="usb", port="1-2,3-1.4", wait="20", serial="/dev/tty", yes=True)
+    assert (asked.port, asked.wait, asked.serial, asked.yes) == ("1-2,3-1.4", 20.0, "/dev/tty", True)
+
+
+def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("a secret \nand a note\n")
+    assert flags(serial="/dev/tty", password_file=str(file)).password == "a secret "
+    assert flags().password is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe", "cannot be read: it is not text"),
+    ],
+)
+def test_files_without_a_password(tmp_path: Path, content: bytes | None, message: str) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=f"--password-file {file}.* {message}"):
+        flags(serial="/dev/tty", password_file=str(file))
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        flags(serial="/dev/tty", password_file=str(tmp_path))
+
+
+def test_without_a_terminal_no_password_can_be_asked_for() -> None:
+    done = inv("flash", "--serial", "/dev/null", "--password-file", "-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("inv: --password-file - asks for the password, and there is no terminal\n")
 
 
 def test_rules_are_written_once(

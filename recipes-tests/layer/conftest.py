@@ -10,9 +10,9 @@ import pytest
 from layer.bitbake import Build
 
 from whisper158 import needs
-from whisper158.build import layer as ours
 from whisper158.model import golden, shipped
 from whisper158.model.pack import FORMATS, pack
+from whisper158.paths import LAYER, MODELS
 
 MODEL = "golden"
 
@@ -28,10 +28,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def layer(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A copy of the layer, in which the model `golden` is installed."""
-    copy = tmp_path_factory.mktemp("layer") / ours.LAYER.name
-    shutil.copytree(ours.LAYER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = tmp_path_factory.mktemp("layer") / LAYER.name
+    shutil.copytree(LAYER, copy, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shipped, "FOLDER", copy / ours.MODELS.relative_to(ours.LAYER))
+        patch.setattr(shipped, "FOLDER", copy / MODELS.relative_to(LAYER))
         shipped.install(str(model))
     return copy
 

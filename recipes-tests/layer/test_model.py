@@ -15,6 +15,7 @@ from layer.conftest import MODEL
 
 from whisper158.build import layer as ours
 from whisper158.model import shipped
+from whisper158.paths import LAYER, MODELS
 
 MakeBuild = Callable[..., Build]
 
@@ -107,7 +108,7 @@ def test_another_file_than_the_one_that_was_meant(make_build: MakeBuild, model: 
 def test_a_damaged_model_of_the_layer(make_build: MakeBuild, layer: Path, tmp_path: Path) -> None:
     copy = tmp_path / layer.name
     shutil.copytree(layer, copy)
-    recipe = copy / ours.MODELS.relative_to(ours.LAYER) / f"{MODEL}.inc"
+    recipe = copy / MODELS.relative_to(LAYER) / f"{MODEL}.inc"
     recipe.write_text(re.sub(r'(MODEL_SHA256 =) "\w+"', rf'\1 "{ZEROS}"', recipe.read_text()))
     answer = Build(tmp_path / "build", copy, (), {"WHISPER158_MODEL": MODEL}).ask("run", PACKAGE)
     assert answer.value is None and "it is another model, or damaged" in answer.said

@@ -31,6 +31,10 @@ PACKAGES = {
         "/usr/lib/systemd/system/whisper158d-wyoming.socket",
         "/usr/share/whisper158/avahi/whisper158.service",
     },
+    "whisper158-bash-completion": {
+        "/usr/share/bash-completion/completions/whisper158.bash",
+        "/usr/share/bash-completion/completions/whisper158d.bash",
+    },
     "whisper158-dev": {
         "/usr/include/whisper158.h",
         "/usr/lib/libwhisper158.so",

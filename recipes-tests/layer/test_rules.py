@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from whisper158.build import layer as ours
-from whisper158.paths import ROOT
+from whisper158.paths import LAYER, ROOT
 from whisper158.run import run, tool
 
 METADATA = sorted(
     path
     for pattern in ("conf/*.conf", "recipes-*/**/*.bb", "recipes-*/**/*.bbappend", "dynamic-layers/**/*.bb*")
-    for path in ours.LAYER.glob(pattern)
+    for path in LAYER.glob(pattern)
 )
 RECIPES = [path for path in METADATA if path.suffix == ".bb"]
 
@@ -50,7 +50,7 @@ def text(path: Path) -> str:
 
 
 def test_somebody_looks_after_it() -> None:
-    readme = text(ours.LAYER / "README.md")
+    readme = text(LAYER / "README.md")
     # yocto-check-layer looks no further where a README names another one.
     assert readme.count("README") == 0
     assert {"maintainer", "patch"} <= set(re.findall(r"maintainer|patch", readme.lower()))
@@ -60,29 +60,29 @@ def test_somebody_looks_after_it() -> None:
 
 
 def test_it_says_how_to_report_what_is_not_for_everybody() -> None:
-    assert "privately" in text(ours.LAYER / "SECURITY.md")
+    assert "privately" in text(LAYER / "SECURITY.md")
 
 
 def test_its_licence_is_the_project_s() -> None:
-    assert text(ours.LAYER / "COPYING.MIT") == text(ROOT / "LICENSE")
+    assert text(LAYER / "COPYING.MIT") == text(ROOT / "LICENSE")
 
 
 def test_it_is_for_scarthgap_and_needs_the_core_alone() -> None:
     assert ours.series() == ["scarthgap"]
-    assert 'LAYERDEPENDS_whisper158 = "core"\n' in text(ours.LAYER / "conf" / "layer.conf")
+    assert 'LAYERDEPENDS_whisper158 = "core"\n' in text(LAYER / "conf" / "layer.conf")
 
 
 def test_it_changes_nobody_else_s_build() -> None:
     """No machine, no distribution, and nothing that appends to a recipe; classes that all recipes inherit neither."""
-    assert not [path for name in ("machine", "distro") for path in ours.LAYER.glob(f"conf/{name}/**/*")]
-    assert not list(ours.LAYER.rglob("*.bbappend"))
-    for line in text(ours.LAYER / "conf" / "layer.conf").splitlines():
+    assert not [path for name in ("machine", "distro") for path in LAYER.glob(f"conf/{name}/**/*")]
+    assert not list(LAYER.rglob("*.bbappend"))
+    for line in text(LAYER / "conf" / "layer.conf").splitlines():
         setting = re.match(r"(\w+)\s*(?:[?:+.]*=)", line)
         assert setting is None or setting[1].endswith("_whisper158") or setting[1].startswith(("BBPATH", "BBFILE"))
 
 
 def test_patches_say_whether_upstream_has_them() -> None:
-    for patch in ours.LAYER.rglob("*.patch"):
+    for patch in LAYER.rglob("*.patch"):
         assert re.search(r"^Upstream-Status: \w+", text(patch), re.MULTILINE), patch
 
 
@@ -99,7 +99,7 @@ def test_versions_are_the_runtime_s() -> None:
 
 
 def test_the_test_for_images_is_python_that_oeqa_would_load() -> None:
-    path = ours.LAYER / "lib" / "oeqa" / "runtime" / "cases" / "whisper158.py"
+    path = LAYER / "lib" / "oeqa" / "runtime" / "cases" / "whisper158.py"
     tree = ast.parse(text(path))
     (case,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     assert [ast.unparse(base) for base in case.bases] == ["OERuntimeTestCase"]

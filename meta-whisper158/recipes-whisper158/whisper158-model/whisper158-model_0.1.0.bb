@@ -84,3 +84,10 @@ do_install() {
 }
 
 FILES:${PN} = "${datadir}/whisper158"
+
+# A service that runs has the earlier model mapped until it is started anew; in an image that is being made, none runs.
+pkg_postinst:${PN}() {
+    if [ -z "$D" ] && command -v systemctl >/dev/null; then
+        systemctl --quiet --no-block try-restart whisper158d.service || true
+    fi
+}

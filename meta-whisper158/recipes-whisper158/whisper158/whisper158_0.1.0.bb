@@ -3,6 +3,7 @@
 SUMMARY = "Speech recognition with ternary Whisper models"
 SUMMARY:lib${BPN} = "${SUMMARY} - the library"
 SUMMARY:${PN}-daemon = "${SUMMARY} - the daemon"
+SUMMARY:${PN}-bash-completion = "${SUMMARY} - bash completes its command lines"
 DESCRIPTION = "OpenAI's Whisper with 1.58-bit weights for the processors of small boards: a C library, \
                the program whisper158, and the daemon whisper158d, which listens to a microphone and serves what it \
                hears on a Unix socket, by the Wyoming protocol and by HTTP. Nothing of what is heard leaves the machine."
@@ -11,6 +12,7 @@ SECTION = "multimedia"
 LICENSE = "MIT & PD"
 LICENSE:lib${BPN} = "MIT"
 LICENSE:${PN}-daemon = "MIT"
+LICENSE:${PN}-bash-completion = "MIT"
 LIC_FILES_CHKSUM = "file://../COPYING.MIT;md5=be5294a867a71b1baffa38bede893b26 \
                     file://selftest/speech.txt;md5=e395b831b66e1c06d5d7e0de1beb1cff"
 
@@ -36,7 +38,9 @@ PACKAGECONFIG[man] = "-Dman=enabled,-Dman=disabled,scdoc-native"
 # Announces the daemon's Wyoming port to the network, which is wise where whisper158d-wyoming.socket is open to it only.
 PACKAGECONFIG[avahi] = "-Davahiservicedir=${sysconfdir}/avahi/services"
 
-EXTRA_OEMESON = "-Dsystemdsystemunitdir=${systemd_system_unitdir} -Ddefaultsdir=${sysconfdir}/default"
+# OpenEmbedded-Core has the first of these shells only.
+EXTRA_OEMESON = "-Dcompletions=bash"
+EXTRA_OEMESON += "-Dsystemdsystemunitdir=${systemd_system_unitdir} -Ddefaultsdir=${sysconfdir}/default"
 EXTRA_OEMESON += "-Dtests=${@bb.utils.contains('PTEST_ENABLED', '1', 'true', 'false', d)}"
 
 # What the project builds, counts and measures is -O3; the last one counts.
@@ -58,10 +62,11 @@ do_install_ptest() {
     done
 }
 
-PACKAGE_BEFORE_PN = "lib${BPN} ${PN}-daemon"
+PACKAGE_BEFORE_PN = "lib${BPN} ${PN}-daemon ${PN}-bash-completion"
 
 FILES:lib${BPN} = "${libdir}/libwhisper158${SOLIBS}"
 FILES:${PN} = "${bindir}/whisper158 ${datadir}/whisper158/selftest"
+FILES:${PN}-bash-completion = "${datadir}/bash-completion"
 FILES:${PN}-daemon = "\
     ${bindir}/whisper158d \
     ${datadir}/whisper158/avahi \
@@ -69,6 +74,7 @@ FILES:${PN}-daemon = "\
     ${systemd_system_unitdir} \
 "
 RDEPENDS:${PN}-daemon:class-target = "${@bb.utils.contains('PACKAGECONFIG', 'avahi', 'avahi-daemon', '', d)} whisper158-conf"
+RDEPENDS:${PN}-bash-completion:class-target = "bash-completion"
 RRECOMMENDS:${PN}:class-target = "whisper158-model"
 RRECOMMENDS:${PN}-daemon:class-target = "whisper158-model"
 

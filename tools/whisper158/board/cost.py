@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: MIT
 """What an emulated machine costs its host, step by step: the numbers of docs/emulator.md.
 
-    .venv/bin/python -m whisper158.board.cost [--model NAME] [--qemu PROGRAM]
+.venv/bin/python -m whisper158.board.cost [--model NAME] [--qemu PROGRAM]
 """
 
 import argparse
 import time
+from contextlib import closing
 from pathlib import Path
 
-from whisper158.board import hear, state
+from whisper158.board import emulated
+from whisper158.board.machine import EMULATOR
 from whisper158.board.qemu import Emulator, Hardware
+from whisper158.board.service import Service
+from whisper158.board.target import Target
 from whisper158.build import emulator
-from whisper158.data import audio
-from whisper158.evaluate.sounds import Clip, sounds
+from whisper158.build.emulator.image import Image
+from whisper158.evaluate.sounds import Clip, sound
 from whisper158.model import models
 
 # A person's, of two seconds, which tiny.en hears right in short windows too.
@@ -25,41 +29,41 @@ ALONE = 30.0
 class Meter:
     """Prints what has been spent since it last did."""
 
-    def __init__(self, board: Emulator) -> None:
+    def __init__(self, target: Target, board: Emulator) -> None:
+        self.target = target
         self.board = board
         self.cpu = self.guest = 0.0
 
     def read(self, what: str, words: str = "") -> None:
-        cpu, guest = self.board.cpu_seconds(), uptime(self.board)
+        cpu, guest = self.board.cpu_seconds(), self.uptime()
         print(f"{what:24} {cpu - self.cpu:8.1f} {guest - self.guest:8.1f}  {words}", flush=True)
-        self.cpu, self.guest = self.board.cpu_seconds(), uptime(self.board)
+        self.cpu, self.guest = self.board.cpu_seconds(), self.uptime()
 
-
-def uptime(board: Emulator) -> float:
-    """The guest's, in seconds."""
-    return float(board.console.check("cat /proc/uptime", hear.ANSWER).split()[0])
+    def uptime(self) -> float:
+        """The guest's, in seconds."""
+        return float(self.target.check("cat /proc/uptime").split()[0])
 
 
 def cost(image: Path, hardware: Hardware, clip: Clip) -> None:
     print(f"{'':24} {'CPU s':>8} {'guest s':>8}")
-    sound = audio.load(clip.path)
-    with Emulator(image, hardware=hardware) as board:
-        board.boot()
-        board.console.login(hear.LOGIN)
-        meter = Meter(board)
+    bench = emulated.at_console(Image(image), hardware)
+    with closing(Target(EMULATOR, bench)) as target:
+        target.start()
+        meter = Meter(target, bench.board)
         meter.read("power to shell")
-        hear.make_ready(board.console)
+        service = Service(target)
+        service.wait_listening()
         meter.read("model read, listening")
         time.sleep(ALONE)
         meter.read("listening to silence")
         for _ in range(2):
-            event = hear.hear(board, sound)
+            event = next(service.hear(clip))
             meter.read("a sentence", f"{event['text']!r}, latency {event['latency']:.1f} s")
-    saved = state.ready(image, hardware)
-    with Emulator(image, hardware=hardware) as board:
-        board.power_on(state=saved)
-        board.console.login(hear.LOGIN)
-        print(f"{'saved state to shell':24} {board.cpu_seconds():8.1f}")
+    emulated.ready(image, hardware)
+    bench = emulated.at_console(Image(image), hardware)
+    with closing(Target(EMULATOR, bench)) as target:
+        target.restore()
+        print(f"{'saved state to shell':24} {bench.board.cpu_seconds():8.1f}")
 
 
 def main() -> None:
@@ -67,8 +71,7 @@ def main() -> None:
     parser.add_argument("--model", default=models.DEFAULT, help="a model's name or a .w158 file")
     parser.add_argument("--qemu", default=Hardware.qemu, help="another QEMU")
     asked = parser.parse_args()
-    clip = next(clip for clip in sounds() if clip.id == CLIP)
-    cost(emulator.build(asked.model), Hardware(qemu=asked.qemu), clip)
+    cost(emulator.build(asked.model), Hardware(qemu=asked.qemu), sound(CLIP))
 
 
 if __name__ == "__main__":

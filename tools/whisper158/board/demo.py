@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from whisper158 import needs
 from whisper158.console import duration, say, step
 from whisper158.errors import die
-from whisper158.evaluate.sounds import Clip, sounds
+from whisper158.evaluate.sounds import Clip, sound
 from whisper158.model import models
 from whisper158.paths import BUILD
 
@@ -33,6 +33,7 @@ What to type next:
 
 
 def demo(model: str = models.DEFAULT) -> None:
+    models.check(model)
     began = time.monotonic()
     say("A board without a board: an image is built, boots in QEMU, and somebody speaks into its microphone.")
     say("The first time takes minutes; most of what is made is kept.")
@@ -59,7 +60,6 @@ def boot_and_speak(target: "Target") -> None:
     from whisper158.board.service import Service
 
     service = Service(target)
-    clips = {clip.id: clip for clip in sounds()}
     with step("Booting"):
         target.start()
     with step("Waiting until whisper158d listens"):
@@ -67,7 +67,7 @@ def boot_and_speak(target: "Target") -> None:
     say("Its processor is emulated, its clock goes by its instructions, and so its seconds are longer than ours.")
     say(f"whisper158d {hello['version']} listens, with {hello['model']}.")
     for name in SENTENCES:
-        speak(target, service, clips[name])
+        speak(target, service, sound(name))
     say(f"whisper158d took at most {service.memory_mib():.0f} MiB of memory, the model's pages included.")
 
 

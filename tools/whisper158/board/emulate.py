@@ -4,6 +4,8 @@
 what it is told to.
 """
 
+import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -13,17 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from whisper158.board import state
+from whisper158 import flags
+from whisper158.board import emulated
 from whisper158.board.microphone import POLL
 from whisper158.board.qemu import Emulator, Hardware
 from whisper158.build import emulator
 from whisper158.build.emulator.configure import HOST_NAME
 from whisper158.build.emulator.image import Image
+from whisper158.build.sysroot import EMULATED_CPU
 from whisper158.console import say as tell
 from whisper158.data import audio
 from whisper158.data.audio import SAMPLE_RATE, Floats
 from whisper158.data.voices.flite import Flite
-from whisper158.errors import UserError, die
+from whisper158.errors import Usage, UserError, die
+from whisper158.model import models
 
 VOICE = "slt"
 # What the program that prints the daemon's text takes to be there, under emulation.
@@ -46,25 +51,57 @@ class Job:
 def job(model: str, text: str, file: str, snapshot: bool, ssh: str, wyoming: str, qemu: str) -> Job:
     if text and file:
         die("--say and --play both want the microphone", "give one of them")
+    models.check(model)
+    ports = {"ssh": port("--ssh", ssh), "wyoming": port("--wyoming", wyoming)}
+    if ports["ssh"] and ports["ssh"] == ports["wyoming"]:
+        raise Usage(f"--ssh and --wyoming are both {ssh}", "give them different ports, or leave them out")
+    hardware = Hardware(qemu=emulates(qemu)) if qemu else Hardware()
     sound = None
     if text:
         sound = audio.resample(*Flite().speak(text, VOICE, 1.0), SAMPLE_RATE)
     if file:
         sound = audio.load(Path(file))
-    ports = {"ssh": port("--ssh", ssh), "wyoming": port("--wyoming", wyoming)}
-    return Job(model, sound, snapshot, ports, Hardware(qemu=qemu) if qemu else Hardware())
+    return Job(model, sound, snapshot, ports, hardware)
 
 
 def port(flag: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        die(f"{flag}: {text!r} is not a port, 0 to 65535")
-    return int(text)
+    """0, or one that is free now, which QEMU would find out only when all is built."""
+    number = flags.whole(f"{flag}: the port", text, 0, 65535)
+    with socket.socket() as probe:
+        # As QEMU does: a connection that was closed a moment ago keeps nobody from it.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", number))
+        except OSError as error:
+            raise Usage(f"{flag} {number}: {error.strerror}", f"{flag} 0 finds a port that is free") from error
+    return number
+
+
+def emulates(program: str) -> str:
+    """`program`, if it is a QEMU that has the board's processor."""
+    if shutil.which(program) is None:
+        raise Usage(f"--qemu {flags.brief(program)}: there is no such program", "name one, or its path")
+    try:
+        done = subprocess.run(
+            [program, "-cpu", "help"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+        )
+        said = done.stdout
+    except (OSError, subprocess.TimeoutExpired):
+        said = ""
+    if EMULATED_CPU not in said:
+        raise Usage(f"--qemu {program} is no QEMU that emulates a {EMULATED_CPU}", "it is called qemu-system-aarch64")
+    return program
 
 
 def emulate(asked: Job) -> int:
     """Returns QEMU's exit status when the machine was turned off."""
     image = emulator.build(asked.model)
-    start = state.ready(image, asked.hardware) if asked.snapshot else None
+    start = emulated.ready(image, asked.hardware) if asked.snapshot else None
     with Emulator(image, hardware=asked.hardware) as board:
         board.power_on(state=start, terminal=True, ports=asked.ports)
         guest = ssh(Image(image), board.port("ssh"))

@@ -17,6 +17,7 @@ Capability = Literal[
     "power_cut",  # its power can be taken away at any moment
     "snapshot",  # its state can be kept, and had again within seconds
     "feed_microphone",  # what it is to hear can be chosen
+    "upgrade",  # there are newer packages than it was made of
     "hotplug_microphone",  # the microphone can be taken away and given back
     "real_time",  # a model takes seconds to start and to answer, not minutes
 ]
@@ -52,12 +53,12 @@ class Machine:
 NOT_IN_ARMV8_0 = ("asimddp", "fphp", "asimdhp")
 
 # On a host that does other things as well: the guest lives the more slowly, by its own clock as fast as ever.
-EMULATED = Budget(boot=600, listening=600, words=600, command=300, latency=120, rss_mib=160)
+EMULATED = Budget(boot=1200, listening=1200, words=1200, command=600, latency=120, rss_mib=160)
 
 EMULATOR = Machine(
     "emulator",
     "Debian's userland with our runtime in QEMU",
-    frozenset(("ssh", "reboot", "power_cut", "snapshot", "feed_microphone", "hotplug_microphone")),
+    frozenset(("ssh", "reboot", "power_cut", "snapshot", "upgrade", "feed_microphone", "hotplug_microphone")),
     NOT_IN_ARMV8_0,
     EMULATED,
 )
@@ -72,7 +73,7 @@ QEMUARM64 = Machine(
 SL1680 = Machine(
     "sl1680",
     "a Synaptics Astra SL1680 on the desk",
-    frozenset(("ssh", "reboot", "power_cut", "feed_microphone", "hotplug_microphone", "real_time")),
+    frozenset(("ssh", "reboot", "power_cut", "upgrade", "feed_microphone", "hotplug_microphone", "real_time")),
     NOT_IN_ARMV8_0,
     Budget(boot=90, listening=60, words=60, command=30, latency=10, rss_mib=160),
 )

@@ -4,10 +4,13 @@
 
 from pathlib import Path
 
+from whisper158 import flags
+from whisper158.board import packages
 from whisper158.board.machine import EMULATOR, SL1680, Machine
 from whisper158.board.options import Options
 from whisper158.board.target import Bench, Target
 from whisper158.errors import die
+from whisper158.model import models
 
 
 def open_target(machine: Machine, options: Options, out: Path) -> Target:
@@ -15,11 +18,28 @@ def open_target(machine: Machine, options: Options, out: Path) -> Target:
     return Target(machine, bench(machine, options, out))
 
 
-def bench(machine: Machine, options: Options, out: Path) -> Bench:
+def check(machine: Machine, options: Options) -> None:
+    """Raises UserError for what cannot be meant, before anything is built or booted."""
     physical = ("serial", "host", "user", "identity", "host_key", "power_command", "audio")
-    needless = [name for name in (("image",) if machine is SL1680 else physical) if getattr(options, name)]
+    # The emulator's image says how the next one is made.
+    foreign = {SL1680.name: ("image",), EMULATOR.name: (*physical, "packages")}.get(machine.name, physical)
+    needless = [name for name in foreign if getattr(options, name)]
     if needless:
-        die(f"--{needless[0].replace('_', '-')} is not for {machine.name}")
+        die(f"--{needless[0].replace('_', '-')} is not for {machine.name}", "leave it out, or name another --machine")
+    if options.packages:
+        packages.in_folder(flags.folder("--packages", options.packages))
+    if machine is SL1680:
+        from whisper158.board import physical as board
+
+        board.check(machine, options)
+    elif options.image:
+        flags.folder("--image", options.image)
+    if options.model:
+        models.check(options.model)
+
+
+def bench(machine: Machine, options: Options, out: Path) -> Bench:
+    check(machine, options)
     # Imported here because each needs other programs and packages.
     if machine is SL1680:
         from whisper158.board.physical import BoardBench
@@ -27,4 +47,4 @@ def bench(machine: Machine, options: Options, out: Path) -> Bench:
         return BoardBench(machine, options, out)
     from whisper158.board import emulated
 
-    return emulated.debian(machine, options, out) if machine is EMULATOR else emulated.deployed(machine, options, out)
+    return emulated.debian(options, out) if machine is EMULATOR else emulated.deployed(machine, options, out)

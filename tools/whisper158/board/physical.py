@@ -2,30 +2,35 @@
 # SPDX-License-Identifier: MIT
 """A board on the desk: a serial port, a network, a plug, and a person or a switch that pulls it."""
 
+import re
 import shlex
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from whisper158.board import report, serial, ssh
+from whisper158 import flags
+from whisper158.board import packages, ports, report, serial, ssh
 from whisper158.board.console import Console
 from whisper158.board.machine import Capability, Machine
 from whisper158.board.options import Options
 from whisper158.board.person import ask
-from whisper158.board.target import Facts, Failed, Target, Wires
+from whisper158.board.target import Facts, Failed, Target, Upgrade, Wires
 from whisper158.board.voice import voice
-from whisper158.errors import UserError, die
+from whisper158.errors import Usage, UserError, die
 from whisper158.evaluate.sounds import Clip
 from whisper158.run import run
 
 # A switch that is off for less may not have emptied the board's capacitors.
 OFF_SECONDS = 3.0
 
+HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:]+(?:%[A-Za-z0-9._-]+)?")  # a name, IPv4, IPv6
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
 
 class BoardBench:
     def __init__(self, machine: Machine, options: Options, out: Path) -> None:
-        if not options.serial and not options.host:
-            die(f"{machine.name} needs a way to be reached", "--serial DEV, --host ADDRESS, or both")
         self.machine = machine
         self.options = options
         self.log: Path | None = out / report.CONSOLE if options.serial else None
@@ -40,6 +45,8 @@ class BoardBench:
             able.add("ssh")
         if self.voice:
             able.add("feed_microphone")
+        if self.options.packages:
+            able.add("upgrade")
         return frozenset(able)
 
     def start(self) -> Wires:
@@ -73,11 +80,14 @@ class BoardBench:
         assert self.voice is not None, "tests that speak are marked needs('feed_microphone')"
         self.voice(target, clip)
 
+    def upgrade(self, out: Path) -> Upgrade:
+        return packages.in_folder(Path(self.options.packages))
+
     def close(self) -> None:
         """The board goes on."""
 
     def _switch(self, state: str) -> None:
-        run([*shlex.split(self.options.power_command), state])
+        run([*switch(self.options.power_command), state])
 
     def _connect(self) -> Wires:
         console = None
@@ -124,11 +134,49 @@ class BoardBench:
         return ssh.connect(self.address, keys, self.machine.budget.boot)
 
 
+# ------------------------------------------------------------------------------------------------- what was typed
+
+
+def check(machine: Machine, options: Options) -> None:
+    """Raises UserError for what cannot be meant of a board, and touches none."""
+    if not options.serial and not options.host:
+        raise Usage(f"{machine.name} needs a way to be reached", "--serial DEV, --host ADDRESS, or both")
+    if options.serial:
+        ports.check("--serial", options.serial)
+    if options.host:
+        address(options)
+    for name in ("identity", "host_key"):
+        if getattr(options, name) and not options.host:
+            raise Usage(f"--{name.replace('_', '-')} says nothing without --host", "--host ADDRESS")
+    if options.host_key and not FINGERPRINT.fullmatch(options.host_key):
+        raise Usage(
+            f"--host-key {flags.brief(options.host_key)} is no fingerprint", "ssh-keygen -l prints it: SHA256:..."
+        )
+    if options.user and not USER.fullmatch(options.user):
+        raise Usage(f"--user {flags.brief(options.user)} is no name of a user")
+    if options.power_command:
+        switch(options.power_command)
+    if options.audio:
+        voice(options.audio)
+
+
 def address(options: Options) -> ssh.Address:
-    host, colon, port = options.host.rpartition(":") if options.host.count(":") == 1 else (options.host, "", "")
-    if colon and not port.isdigit():
-        die(f"--host: {options.host!r} is no address", "HOST or HOST:PORT")
+    host, colon, port = options.host.rpartition(":") if options.host.count(":") == 1 else (options.host, "", "22")
+    if colon:
+        flags.whole("--host: the port", port, 1, 65535)
+    if not HOST.fullmatch(host):
+        raise Usage(f"--host {flags.brief(options.host)} is no address", "HOST or HOST:PORT")
     identity = Path(options.identity).expanduser() if options.identity else None
-    if identity is not None and not identity.is_file():
-        die(f"--identity: there is no file {identity}")
-    return ssh.Address(host if colon else options.host, int(port or 22), options.user or "root", identity)
+    if identity is not None:
+        flags.file("--identity", identity)
+    return ssh.Address(host, int(port), options.user or "root", identity)
+
+
+def switch(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Usage(f"--power-command {flags.brief(command)}: {error}", "quote it as for a shell") from error
+    if not words or shutil.which(words[0]) is None:
+        raise Usage(f"--power-command {flags.brief(command)}: there is no such program", "name one that can be run")
+    return words

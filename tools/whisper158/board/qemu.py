@@ -3,17 +3,16 @@
 """An emulated board: one QEMU, in a private folder with all its files, that never outlives us.
 
     with Emulator(image) as board:
-        board.boot()
+        board.boot(timeout=900)
         board.console.login()
         board.console.check("systemctl start whisper158d")
         board.microphone.say(board.pid, sound)
-        board.shut_down()
+        board.power_cut()
 
 The processor is a Cortex-A72: as an A73, it is an ARMv8.0 and traps what came later. What the machine writes goes to an
 overlay in the folder; the image stays as it was built.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -32,12 +31,13 @@ from whisper158.board.console import Console
 from whisper158.board.microphone import Microphone
 from whisper158.board.monitor import Monitor
 from whisper158.build.emulator.image import Image
+from whisper158.build.layer import WYOMING_PORT
 from whisper158.build.sysroot import EMULATED_CPU
 from whisper158.errors import UserError, die
 from whisper158.run import run
 
 # Ports of the guest that the host reaches, and what they are called.
-PORTS = {"ssh": 22, "wyoming": 10300}
+PORTS = {"ssh": 22, "wyoming": WYOMING_PORT}
 KERNEL_LINE = "console=ttyAMA0 quiet net.ifnames=0"
 # The guest's time goes by its instructions, 2 ns (1 << shift) for each, and by the host's clock only while it waits. On
 # a slow or busy host it lives more slowly, but it loses no sample, and no timer in it runs out early.
@@ -46,7 +46,6 @@ ICOUNT = "shift=1"
 PROCESSORS = 2
 MEMORY = 512  # MiB
 STARTS = 30.0  # seconds until QEMU answers
-BOOTS = 900.0  # seconds, on a host with other things to do
 
 
 class EmulatorError(UserError):
@@ -186,7 +185,7 @@ class Emulator:
             self.power_cut()
             raise
 
-    def boot(self, timeout: float = BOOTS) -> None:
+    def boot(self, timeout: float) -> None:
         """Power on, until there is a login. What is typed earlier would be tried as names when it comes."""
         self.power_on()
         self.console.expect(r"\blogin: ", timeout)
@@ -240,35 +239,13 @@ class Emulator:
             self.process.kill()
         self.gone()
 
-    def shut_down(self, timeout: float = 120.0) -> None:
-        """Off, as a person does it."""
-        self.console.login()
-        self.console.send_line("systemctl poweroff")
-        self.await_end(timeout)
-
-    def await_end(self, timeout: float | None = None) -> int:
+    def await_end(self) -> int:
         """Waits until QEMU ends by itself; returns its status."""
         if self.process is None:
             die("the emulated machine is off")
-        try:
-            status = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise EmulatorError(f"the emulated machine did not turn itself off within {timeout:g} s") from None
-        finally:
-            self.drain()
+        status = self.process.wait()
         self.gone()
         return status
-
-    def drain(self) -> None:
-        """The last lines of the console go into its log."""
-        if self._console:
-            with contextlib.suppress(UserError):
-                self._console.watch(1.0)
-
-    def reset(self) -> None:
-        """The reset button."""
-        self.monitor.execute("system_reset")
-        self.console.forget()
 
     def gone(self) -> None:
         if self._console:

@@ -13,10 +13,9 @@ from typing import Any, NoReturn
 from pexpect import fdpexpect
 
 from whisper158.board.console import Console
+from whisper158.board.ports import known_ports
 from whisper158.errors import die
 
-# Names that stay when an adapter is plugged in elsewhere.
-BY_ID = Path("/dev/serial/by-id")
 SPEED = termios.B115200
 
 
@@ -68,8 +67,3 @@ def refuse(port: str, error: OSError) -> NoReturn:
     if error.errno == errno.ENOENT:
         die(f"there is no serial port {port}", known_ports())
     die(f"{port} cannot be opened as a serial port: {error.strerror}", known_ports())
-
-
-def known_ports() -> str:
-    ports = sorted(map(str, BY_ID.iterdir())) if BY_ID.is_dir() else []
-    return f"serial ports here: {', '.join(ports)}" if ports else "no USB serial adapter is plugged in here"

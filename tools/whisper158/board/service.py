@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from whisper158.board.target import Failed, Stream, Target
+from whisper158.build import layer
+from whisper158.evaluate.sounds import Clip
 
 UNIT = "whisper158d.service"
 # Settings that hold until the next boot.
 DROP_INS = f"/run/systemd/system/{UNIT}.d"
 # States of the input in which it is read (docs/daemon.md).
 HEARING = frozenset(("open", "silent", "clipped", "quiet", "fine"))
-WYOMING = 10300
 LOOK = 1.0
 # RestartSec is five seconds, and systemctl is no light program for an emulated processor.
 LOOK_RESTARTED = 3.0
@@ -96,13 +97,21 @@ class Service:
 
     def options(self) -> str:
         """What somebody wrote into the file of options."""
-        return self.target.check('. /etc/default/whisper158; printf %s "$WHISPER158D_OPTIONS"')
+        return self.target.check(f'. {layer.INSTALLED_CONFIGURATION}; printf %s "$WHISPER158D_OPTIONS"')
 
     def restart(self) -> None:
         """Returns when it is ready, whether it hears or not."""
         self.target.check(
             f"systemctl reset-failed {UNIT}; systemctl restart {UNIT}", self.target.machine.budget.listening
         )
+
+    def wait_settled(self) -> None:
+        """Until systemd has nothing left to do: who installs packages does not wait for it."""
+        deadline = time.monotonic() + self.target.machine.budget.listening
+        while jobs := self.target.check("systemctl list-jobs --no-legend --no-pager"):
+            if time.monotonic() > deadline:
+                raise Failed("systemd does not come to rest", jobs)
+            time.sleep(LOOK)
 
     def memory_mib(self) -> float:
         """The most it ever had in memory, pages of the model included."""
@@ -118,6 +127,14 @@ class Service:
             yield Events(stream)
         finally:
             stream.close()
+
+    def hear(self, clip: Clip) -> Iterator[Event]:
+        """Has `clip` said; what is heard from then on, utterance by utterance."""
+        with self.events() as events:
+            events.until("hello", self.target.machine.budget.command)
+            self.target.say(clip)
+            while True:
+                yield events.until("final", self.target.machine.budget.words)[-1]
 
     def stats(self) -> Event:
         stats: Event = json.loads(self.target.check("whisper158 stats --json"))

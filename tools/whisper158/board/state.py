@@ -6,32 +6,26 @@ import hashlib
 import json
 from pathlib import Path
 
-from whisper158.board import hear
-from whisper158.board.qemu import Emulator, Hardware
-from whisper158.cache import make_entry
-from whisper158.console import step
+from whisper158.board.qemu import Emulator
 from whisper158.run import run
 
-
-def ready(image: Path, hardware: Hardware | None = None) -> Path:
-    """The state (Emulator.power_on) of a machine that waits at its login and listens; made at first use."""
-    hardware = hardware or Hardware()
-
-    def fill(folder: Path) -> None:
-        with step("Starting the emulator for the first time"), Emulator(image, hardware=hardware) as board:
-            board.boot()
-            hear.make_ready(board.console)
-            board.console.logout()
-            board.console.expect(r"\blogin: ", hear.LOGIN)
-            board.save(folder / "state.qcow2")
-
-    # It belongs to the image and goes with it.
-    return make_entry(image / f"ready-{key(image, hardware)}", fill) / "state.qcow2"
+# Seconds, on a host with other things to do.
+LOGIN = 300.0
 
 
-def key(image: Path, hardware: Hardware) -> str:
-    """A state fits only the machine that it was saved from, and its QEMU."""
-    with Emulator(image, hardware=hardware) as board:
-        arguments = [word.replace(str(board.folder), "") for word in board.command(terminal=False, ports={})]
-    version = run([hardware.qemu, "--version"]).splitlines()[0]
-    return hashlib.sha256(json.dumps([version, arguments]).encode()).hexdigest()[:12]
+def name(board: Emulator) -> str:
+    """Of the folder for its state, which fits only the machine that it was saved from, and its QEMU."""
+    arguments = [word.replace(str(board.folder), "") for word in board.command(terminal=False, ports={})]
+    version = run([board.hardware.qemu, "--version"]).splitlines()[0]
+    return f"ready-{hashlib.sha256(json.dumps([version, arguments]).encode()).hexdigest()[:12]}"
+
+
+def file(folder: Path) -> Path:
+    return folder / "state.qcow2"
+
+
+def save(board: Emulator, folder: Path) -> None:
+    """Leaves the machine at its login, as whoever goes on with it wants to find it, and off."""
+    board.console.logout()
+    board.console.expect(r"\blogin: ", LOGIN)
+    board.save(file(folder))

@@ -62,6 +62,17 @@ class Facts:
             return cls(layer.version(), hashlib.file_digest(file, "sha256").hexdigest())
 
 
+@dataclass(frozen=True)
+class Upgrade:
+    """Newer packages of ours."""
+
+    packages: tuple[Path, ...]
+    # One of them for another architecture.
+    foreign: Path | None = None
+    # Of the model in them, where it is another one for certain.
+    model_sha256: str | None = None
+
+
 class Bench(Protocol):
     """What a machine hangs on. All that returns Wires has made the earlier ones useless, and closed them."""
 
@@ -82,6 +93,9 @@ class Bench(Protocol):
 
     def say(self, target: "Target", clip: Clip) -> None:
         """Returns when the clip has been said, or is about to be."""
+
+    def upgrade(self, out: Path) -> Upgrade:
+        """Newer packages than the machine was made of, in the folder `out` if they have to be made."""
 
     def close(self) -> None: ...
 

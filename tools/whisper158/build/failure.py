@@ -87,4 +87,3 @@ def interrupted(state: State) -> Interrupted:
     count = state.count
     far = f"interrupted after task {count.number} of {count.total}" if count.total else "interrupted"
     return Interrupted(far, "nothing is lost: the same command goes on from there")
-

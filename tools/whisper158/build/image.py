@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisper158 import needs
+from whisper158 import flags, needs
 from whisper158.build import failure, kas, preflight, report
 from whisper158.build.drive import drive
-from whisper158.build.kas import Folders, Usage
+from whisper158.build.kas import Folders
 from whisper158.console import say
-from whisper158.errors import die
+from whisper158.errors import Usage, die
+from whisper158.model import models
 from whisper158.paths import BUILD, ROOT
 from whisper158.run import spelled
 
@@ -49,11 +50,12 @@ def request(
         raise Usage(said, f"--machine is one of {', '.join(machines)}")
     if container and native:
         raise Usage("--container and --native exclude each other")
-    extra = tuple(dict.fromkeys(name for word in options for name in word.split(",") if name))
+    extra = tuple(dict.fromkeys(name for word in options for name in flags.words("--with", word)))
     if unknown := [name for name in extra if name not in kas.options()]:
         raise Usage(f"there is no option {unknown[0]!r}", f"--with takes {', '.join(kas.options())}")
-    if machine == EMULATOR and (extra or container):
-        raise Usage("the emulator's image is not made by kas, so --with and --container say nothing to it")
+    idle = {"--with": extra, "--container": container, "--force": force, "--dry-run": dry_run}
+    flags.alone("--machine emulator", machine == EMULATOR, idle, "its image is not made by kas; leave that out")
+    models.check(model)
     accepted = accept_eula or os.environ.get("ACCEPT_SYNA_EULA") == "1"
     return Request(machine, extra, model, accepted, container, force, dry_run)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whisper158.cache import cache_dir
-from whisper158.errors import UserError
+from whisper158.errors import Usage
 from whisper158.model import blob, models, shipped
 from whisper158.paths import BUILD, ROOT
 from whisper158.run import tool
@@ -29,12 +29,6 @@ HANDED_ON = (*VARIABLES.values(), "BB_HASHSERVE_UPSTREAM")
 # What would make kas build something else than was asked for. TMPDIR is where most programs put small files; kas would
 # hand it to BitBake, which would build there.
 IGNORED = ("KAS_MACHINE", "KAS_TARGET", "KAS_TASK", "KAS_DISTRO", "TMPDIR")
-
-
-class Usage(UserError):
-    """A flag that does not fit."""
-
-    status = os.EX_USAGE
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def model(name: str) -> Model:
     if name in shipped.names():
         return Model(name, None, sha256)
     if not shipped.NAME.fullmatch(path.stem):
-        raise Usage(f"{path}: its name cannot be a model's", "rename it: small letters, digits, and . _ - in between")
+        raise Usage(f"{path}: its name cannot be a model's", f"rename it: {shipped.NAMED}")
     told = shipped.provenance(path)
     licence = shipped.licence(path, told) if shipped.LICENCE.fullmatch(told.get("licence", "")) else ""
     return Model(path.stem, path, sha256, licence)

@@ -6,23 +6,23 @@ import re
 from pathlib import Path
 
 from whisper158.errors import die
-from whisper158.paths import ROOT, RUNTIME
+from whisper158.paths import LAYER, RUNTIME
 
-LAYER = ROOT / "meta-whisper158"
 RECIPES = LAYER / "recipes-whisper158"
 
-# Models that come with the layer: NAME.w158.xz, and what the recipe says of it, NAME.inc and NAME.provenance.
-MODELS = RECIPES / "whisper158-model" / "files"
-
-# Which of them is taken where nobody chooses one.
+# Which of the layer's models is taken where nobody chooses one.
 MODEL_RECIPE = RECIPES / "whisper158-model" / "whisper158-model_0.1.0.bb"
 
 # The one file of options, which becomes /etc/default/whisper158 on the target.
 CONFIGURATION = RUNTIME / "daemon" / "systemd" / "whisper158.default"
 INSTALLED_CONFIGURATION = Path("/etc/default/whisper158")
 
-# Where models lie on the target. default.w158, there too, is a link to the one that is used.
+# Where the daemon answers Home Assistant, on the target.
+WYOMING_PORT = 10300
+
+# Where models lie on the target, and there the link to the one that is used.
 INSTALLED_MODELS = Path("/usr/share/whisper158")
+DEFAULT_MODEL = "default.w158"
 
 
 def version() -> str:

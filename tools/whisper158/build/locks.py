@@ -38,6 +38,26 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/tools.lock",
         "--constraint=requirements/bench.lock",
     ),
+    "moonshine": (
+        "--group=moonshine",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/bench.lock",
+    ),
+    "transformers": (
+        "--group=transformers",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/oracle.lock",
+        "--constraint=requirements/bench.lock",
+        "--constraint=requirements/moonshine.lock",
+    ),
+    "references": (
+        "--group=references",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/bench.lock",
+        "--override=requirements/references.overrides",
+    ),
     "speech": (
         "--group=speech",
         "--constraint=requirements/tools.lock",
@@ -62,6 +82,12 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "--constraint=requirements/bench.lock",
         "--constraint=requirements/oracle.lock",
         "--override=requirements/layer.overrides",
+    ),
+    "release": (
+        "--group=release",
+        "--constraint=requirements/tools.lock",
+        "--constraint=requirements/dev.lock",
+        "--constraint=requirements/layer.lock",
     ),
 }
 

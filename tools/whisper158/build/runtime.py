@@ -10,17 +10,21 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisper158 import needs
+from whisper158 import flags, needs
 from whisper158.build import sysroot
 from whisper158.console import step
-from whisper158.errors import die
+from whisper158.errors import Usage, die
 from whisper158.paths import BUILD, RUNTIME
 from whisper158.run import run, show, tool
+from whisper158.units import MAX_THREADS, WINDOW_FRAMES
+
+# Of `whisper158 transcribe`, of which it prints one.
+FORMS = ("json", "srt", "vtt")
 
 JOBS = min(2, os.cpu_count() or 1)
 
@@ -71,7 +75,7 @@ AARCH64 = Variant(
 BOARD = Variant(
     "board",
     "for the board",
-    ("-Dbuildtype=release", "--prefix=/usr", "-Dman=disabled"),
+    ("-Dbuildtype=release", "--prefix=/usr", "-Dman=disabled", "-Dcompletions=bash"),
     compiler="aarch64-linux-gnu-gcc",
     debian=("native", "cross"),
     cross=True,
@@ -148,6 +152,23 @@ def fuzzers() -> list[Path]:
         for target in targets
         if target["type"] == "executable" and Path(target["defined_in"]).parent == RUNTIME / "fuzz"
     ]
+
+
+def options(files: Sequence[str], values: dict[str, str | None], switches: dict[str, bool]) -> list[str]:
+    """The program's options, as far as they can be judged without it and a model, both of which may take a while."""
+    if not files:
+        raise Usage("transcribe needs a sound file", "./inv transcribe FILE")
+    for file in files:
+        if file != "-":
+            flags.file("the sound file", file)
+    if (threads := values["threads"]) is not None:
+        flags.whole("--threads", threads, 1, MAX_THREADS)
+    if (context := values["audio-context"]) not in (None, "auto", "full"):
+        flags.whole("--audio-context", context, 1, WINDOW_FRAMES)
+    if len(forms := [f"--{name}" for name in FORMS if switches[name]]) > 1:
+        raise Usage(f"{' and '.join(forms)} exclude each other", "run it again for the other form")
+    given = [f"--{name}" for name, wanted in switches.items() if wanted]
+    return given + [f"--{name}={value}" for name, value in values.items() if value is not None]
 
 
 def transcribe(model: Path, files: list[str], options: list[str]) -> int:

@@ -11,7 +11,7 @@ import platform
 from pathlib import Path
 
 from whisper158 import apt
-from whisper158.cache import cache_dir, make_entry
+from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 
 PACKAGES = (
@@ -34,7 +34,7 @@ def sysroot() -> Path:
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
     key = hashlib.sha256(" ".join((release, *PACKAGES)).encode()).hexdigest()[:12]
     with step("Fetching the libraries for aarch64"):
-        return make_entry(
+        return keyed_entry(
             cache_dir() / f"sysroot-{key}",
             lambda tree: apt.unpack(PACKAGES, tree, architecture="arm64", dependencies=True),
         )

@@ -86,7 +86,7 @@ def judge_boot(boot: Boot, expected: uuid.UUID | None, disk: str, refused: Login
     seen = ", ".join(f"{device} ({found})" for device, found in boot.mounted.items())
     raise NotConfirmed(
         f"the board came up, but {refused.message}, and the kernel has not said that it mounted the image's root",
-        f"it mounted {seen}" if seen else "an image built --with debug lets root in; --password gives a password",
+        f"it mounted {seen}" if seen else "an image built --with debug lets root in; --password-file gives a password",
     )
 
 

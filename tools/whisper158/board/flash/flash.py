@@ -13,7 +13,7 @@ from whisper158 import needs
 from whisper158.board.console import Console, ConsoleError, Timeout
 from whisper158.board.flash import copies, image, sd, sdimage, tool, uboot, usb
 from whisper158.board.flash.confirm import EMMC, SD_CARD, Boot, NotConfirmed, confirm
-from whisper158.board.flash.disks import REAL, amount, candidates_hint, check, look
+from whisper158.board.flash.disks import amount, check, look
 from whisper158.board.flash.image import Image
 from whisper158.board.flash.job import Job
 from whisper158.board.flash.people import (
@@ -29,7 +29,6 @@ from whisper158.board.flash.people import (
 )
 from whisper158.board.serial import open_console
 from whisper158.console import say
-from whisper158.errors import die
 from whisper158.paths import BUILD
 from whisper158.run import spelled
 
@@ -151,8 +150,6 @@ def await_end(console: Console) -> None:
 
 def onto_card(job: Job, found: Image) -> None:
     path = Path(job.out) if job.out else WORK / sdimage.NAME
-    if not job.disk and not job.out:
-        die("--method sd needs a disk", f"--disk /dev/NAME; {candidates_hint(REAL)}")
     if job.disk:
         # Before minutes go into making the image.
         check(look(job.disk), sdimage.size(found))
@@ -172,8 +169,6 @@ def onto_card(job: Job, found: Image) -> None:
 
 
 def card(job: Job, found: Image | None, path: Path) -> None:
-    if not job.disk:
-        die("--method sd needs a disk", f"--disk /dev/NAME; {candidates_hint(REAL)}")
     sd.write_card(path, job.disk, yes=job.yes, dry_run=job.dry_run)
     show_steps([POWER, "The card in the slot on the core module's underside", JUMPER, RESET])
     if found is None or job.dry_run:
@@ -204,8 +199,6 @@ def over_tftp(job: Job, found: Image) -> None:
 
 
 def over_stick(job: Job, found: Image) -> None:
-    if not job.out:
-        die("--method usb-stick needs to know where the stick is mounted", "--out /media/you/STICK")
     target = Path(job.out)
     medium = "The stick in one of the four USB-A sockets"
     if job.dry_run:
@@ -228,8 +221,6 @@ def over_stick(job: Job, found: Image) -> None:
 
 
 def only_check(job: Job, found: Image) -> None:
-    if not job.serial:
-        die("--method check asks the board over its serial console", "--serial /dev/ttyUSB0")
     if job.dry_run:
         would_confirm(job)
         return

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""What `./inv flash` is asked to do. Apart from the rest, which needs packages that must be installed first."""
+"""What `./inv flash` is asked to do."""
 
-import math
 import re
+import sys
 from dataclasses import dataclass
-from importlib import import_module
+from getpass import getpass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
-from whisper158 import needs
+from whisper158 import flags
+from whisper158.board import ports
+from whisper158.board.flash.disks import REAL, candidates_hint
 from whisper158.build import kas
-from whisper158.errors import die
+from whisper158.errors import Usage, die
 
 METHODS = ("usb", "sd", "tftp", "usb-stick", "check")
 MACHINE = "sl1680"
@@ -23,6 +25,7 @@ BELONGS = {
     "--tool": ("usb",),
     "--boot-images": ("usb",),
     "--port": ("usb",),
+    "--wait": ("usb",),
     "--disk": ("sd",),
     "--out": ("sd", "usb-stick"),
     "--server": ("tftp",),
@@ -55,7 +58,7 @@ def job(
     image: str,
     method: str,
     serial: str,
-    password: str,
+    password_file: str,
     tool: str,
     boot_images: str,
     port: str,
@@ -69,23 +72,32 @@ def job(
     dry_run: bool,
 ) -> Job:
     """The job that the flags describe, if they fit together."""
-    if method not in METHODS:
-        die(f"--method {method}: there is no such way to flash", f"there are {', '.join(METHODS)}")
+    flags.choice("--method", method, METHODS)
     words = {"--tool": tool, "--boot-images": boot_images, "--port": port, "--disk": disk, "--out": out}
+    words["--wait"] = wait
     for flag, value in {**words, "--server": server, "--tftp-root": tftp_root, "--full": full}.items():
         if value and method not in BELONGS[flag]:
             die(f"{flag} says nothing to --method {method}", f"it belongs to {', '.join(BELONGS[flag])}")
+    if password_file and not serial:
+        raise Usage("--password-file says nothing without --serial", "--serial /dev/ttyUSB0")
+    check_needed(method, Path(image), disk, out, serial)
     check_server(server)
     check_port(port)
+    if serial and not dry_run:
+        ports.check("--serial", serial)
+    if out and method == "sd":
+        flags.out_file("--out", out, make_folder=True)
+    if method == "usb-stick" and not dry_run:
+        flags.folder("--out", out, "mount the stick, and name where")
     return Job(
         image=Path(image) if image else built(),
         method=method,
         serial=serial,
-        password=password or None,
+        password=password(password_file),
         tool=tool,
         boot_images=boot_images,
         port=port,
-        wait=seconds(wait),
+        wait=flags.number("--wait", wait, 1, 86400) if wait else WAIT,
         disk=disk,
         out=out,
         server=server,
@@ -101,32 +113,44 @@ def built() -> Path:
     return kas.folders(MACHINE).images(MACHINE) / FOLDER
 
 
-def seconds(text: str) -> float:
+def check_needed(method: str, image: Path, disk: str, out: str, serial: str) -> None:
+    """What a method cannot do without; it would otherwise be missed only when the image has been read, or made."""
+    if method == "sd" and not disk and (not out or image.is_file()):
+        die("--method sd needs a disk", f"--disk /dev/NAME; {candidates_hint(REAL)}")
+    if method == "usb-stick" and not out:
+        die("--method usb-stick needs to know where the stick is mounted", "--out /media/you/STICK")
+    if method == "check" and not serial:
+        die("--method check asks the board over its serial console", "--serial /dev/ttyUSB0")
+
+
+def password(file: str) -> str | None:
+    """Root's, which the command line would show to everybody on this computer."""
+    if not file:
+        return None
+    if file == "-":
+        if not sys.stdin.isatty():
+            die(
+                "--password-file - asks for the password, and there is no terminal", "put it into a file, and name that"
+            )
+        return getpass("Root's password on the board: ")
     try:
-        value = float(text or WAIT)
-    except ValueError:
-        value = math.nan
-    if not 1 <= value <= 86400:
-        die(f"--wait {text}: it is a number of seconds, from 1 to 86400")
-    return value
+        lines = Path(file).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        die(f"--password-file {file} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}")
+    if not lines or not lines[0]:
+        die(f"--password-file {file}: its first line, which is to be the password, is empty")
+    return lines[0]
 
 
 def check_server(server: str) -> None:
     try:
-        IPv4Address(server or "0.0.0.0")
+        address = IPv4Address(server) if server else None
     except AddressValueError:
+        address = IPv4Address(0)
+    if address is not None and (address.is_unspecified or address.is_loopback or address.is_multicast):
         die(f"--server {server}: U-Boot wants an address such as 192.168.1.10")
 
 
 def check_port(port: str) -> None:
     if port and not re.fullmatch(r"\d+(?:-\d+(?:\.\d+)*)(?:,\d+(?:-\d+(?:\.\d+)*))*", port):
         die(f"--port {port}: it is where a board is plugged in, such as 1-2 or 1-2.3,3-1 (lsusb --tree)")
-
-
-def start(asked: Job) -> None:
-    needs.python("board")
-    import_module("whisper158.board.flash.flash").flash(asked)
-
-
-def install_udev(dry_run: bool) -> None:
-    import_module("whisper158.board.flash.udev").install(dry_run=dry_run)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whisper158 import apt
-from whisper158.build.emulator import modules, packages
-from whisper158.cache import cache_dir, make_entry
+from whisper158.build.emulator import database, modules, packages
+from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import say, step
 
+# Counts what fill() makes of the same packages.
+FORM = "2"
 # Folders that Debian's packages of before 2025 fill under both names, and that are one since.
 MERGED = ("bin", "lib", "sbin")
 
@@ -47,9 +49,9 @@ class Base:
 def base() -> Base:
     """Debian for the emulator. What was fetched once is used until it is deleted."""
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
-    wanted = (release, *packages.USERLAND, packages.KERNEL, packages.BUSYBOX, *packages.PRUNED)
+    wanted = (FORM, release, *packages.USERLAND, packages.KERNEL, packages.BUSYBOX, *packages.PRUNED)
     key = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
-    return Base(make_entry(cache_dir() / "emulator" / f"debian-{key}", fill))
+    return Base(keyed_entry(cache_dir() / "emulator" / f"debian-{key}", fill))
 
 
 def fill(folder: Path) -> None:
@@ -61,7 +63,7 @@ def fill(folder: Path) -> None:
             kernel = fetcher.download(*fetcher.dependencies(packages.KERNEL))
             userland = fetcher.download_with_dependencies(*packages.USERLAND)
         with step(f"Unpacking {len(userland) + len(kernel) + len(busybox)} packages"):
-            unpack(userland, made.tree)
+            database.write(unpack(userland, made.tree), made.tree)
             unpack(kernel, made.kernel)
             unpack(busybox, folder / "busybox")
     merge_usr(made.tree)
@@ -72,10 +74,10 @@ def fill(folder: Path) -> None:
     say(f"Debian for the emulator: {len(names)} packages, {modules.kernel_version(made.kernel)}")
 
 
-def unpack(debs: list[Path], tree: Path) -> None:
+def unpack(debs: list[Path], tree: Path) -> dict[Path, list[str]]:
+    """Returns what there was in each."""
     tree.mkdir()
-    for deb in debs:
-        apt.extract(deb, tree)
+    return {deb: apt.extract(deb, tree) for deb in debs}
 
 
 def merge_usr(tree: Path) -> None:

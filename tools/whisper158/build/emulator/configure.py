@@ -58,14 +58,13 @@ FILES = {
     ),
     # QEMU's user network hands connections of the host's on as coming from its gateway.
     "etc/systemd/system/whisper158d-wyoming.socket.d/emulator.conf": (
-        f"[Socket]\nListenStream=\nListenStream=10300\nIPAddressDeny=any\nIPAddressAllow=localhost {GATEWAY}\n"
+        f"[Socket]\nListenStream=\nListenStream={layer.WYOMING_PORT}\n"
+        f"IPAddressDeny=any\nIPAddressAllow=localhost {GATEWAY}\n"
     ),
 }
 
-ENABLED = (
-    *("systemd-networkd.service", "ssh.service"),
-    *("whisper158d.service", "whisper158d.socket", "whisper158d-wyoming.socket"),
-)
+# Beside what packages enable themselves.
+ENABLED = ("systemd-networkd.service", "ssh.service", "whisper158d-wyoming.socket")
 
 # What an emulated machine has no use for; each costs seconds of a start.
 MASKED = (

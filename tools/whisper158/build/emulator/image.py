@@ -6,18 +6,17 @@ import hashlib
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whisper158 import needs
-from whisper158.build import layer, runtime
-from whisper158.build.emulator import configure, initrd, keys, modules
+from whisper158.build import layer, recipe, runtime
+from whisper158.build.emulator import configure, database, debs, initrd, keys, modules
 from whisper158.build.emulator.base import Base, base
 from whisper158.build.emulator.packages import MODULES
-from whisper158.cache import cache_dir, make_entry
+from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.model import models
 from whisper158.model.blob import read
@@ -29,7 +28,7 @@ ROOM = 256 << 20
 AUDIO_CONTEXT = 200
 # Where the shortest context that a model was validated for stands in its section "config" (docs/blob-format.md).
 SHORTEST = 10
-# Days after which an image that nobody asked for is dropped.
+# Days after which an image that nobody asked for is dropped: it is large, and every change of the daemon makes another.
 KEPT_DAYS = 1
 
 
@@ -83,10 +82,7 @@ def build(model: str = models.DEFAULT) -> Path:
         installed = runtime.install(runtime.BOARD, Path(folder) / "installed")
         facts = facts_of(blob, debian)
         entry = cache_dir() / "emulator" / f"image-{key_of(facts, installed)}"
-        make_entry(entry, filler(blob, debian, installed, facts))
-    entry.touch()
-    drop_old(entry)
-    return entry
+        return keyed_entry(entry, filler(blob, debian, installed, facts), KEPT_DAYS)
 
 
 def facts_of(blob: Path, debian: Base) -> dict[str, Any]:
@@ -101,8 +97,8 @@ def facts_of(blob: Path, debian: Base) -> dict[str, Any]:
 
 
 def key_of(facts: dict[str, Any], installed: Path) -> str:
-    """Stands for all that decides what is in an image: its packages, model, runtime, keys, and the code here."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    """Stands for all that decides what is in an image: packages, model, runtime, recipes, keys, and the code here."""
+    digest = hashlib.sha256(json.dumps([facts, repr(recipe.packages())], sort_keys=True).encode())
     for folder in (installed, keys.keys(), Path(__file__).parent):
         for path in contents(folder):
             digest.update(f"{path.relative_to(folder)}\0".encode())
@@ -120,8 +116,7 @@ def filler(blob: Path, debian: Base, installed: Path, facts: dict[str, Any]) -> 
         image, tree = Image(folder), folder / "tree"
         with step("Making the emulator's image"):
             shutil.copytree(debian.tree, tree, symlinks=True)
-            shutil.copytree(installed, tree, symlinks=True, dirs_exist_ok=True)
-            install_model(blob, tree)
+            install(blob, installed, tree)
             modules.take(debian.kernel, MODULES, tree)
             configure.configure(tree, keys.keys(), options_for(blob))
             make_filesystem(tree, image.root)
@@ -135,11 +130,10 @@ def filler(blob: Path, debian: Base, installed: Path, facts: dict[str, Any]) -> 
     return fill
 
 
-def install_model(blob: Path, tree: Path) -> None:
-    target = tree / layer.INSTALLED_MODELS.relative_to("/")
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(blob, target / blob.name)
-    (target / "default.w158").symlink_to(blob.name)
+def install(blob: Path, installed: Path, tree: Path) -> None:
+    """Our packages, as dpkg would install them on a machine."""
+    with tempfile.TemporaryDirectory(prefix="whisper158-") as folder:
+        debs.install(debs.build(installed, blob, Path(folder), database.libraries(tree)), tree)
 
 
 def options_for(blob: Path) -> tuple[str, ...]:
@@ -153,10 +147,3 @@ def make_filesystem(tree: Path, out: Path) -> None:
     size = sum(path.lstat().st_size for path in tree.rglob("*")) + ROOM
     options = ["-q", "-t", "ext4", "-m", "0", "-L", "whisper158"]
     run(["fakeroot", "--", "mke2fs", *options, "-d", tree, out, f"{size >> 10}k"])
-
-
-def drop_old(current: Path) -> None:
-    """Removes images, and what belongs to them, that nobody used lately."""
-    for entry in current.parent.glob("image-*"):
-        if entry != current and time.time() - entry.stat().st_mtime > KEPT_DAYS * 86400:
-            shutil.rmtree(entry, ignore_errors=True)

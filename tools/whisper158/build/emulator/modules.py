@@ -48,7 +48,7 @@ def take(source: Path, names: Iterable[str], tree: Path) -> None:
 
 def index(tree: Path, version: str) -> None:
     """Writes what modprobe and udev look modules up in."""
-    run(["/sbin/depmod", "--basedir", tree, version])
+    run(["depmod", "--basedir", tree, version])
 
 
 def kernel_version(source: Path) -> str:

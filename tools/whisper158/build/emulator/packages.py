@@ -7,6 +7,8 @@ USERLAND = (
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "findutils", "grep", "gzip", "hostname"),
     *("kmod", "libc-bin", "libpam-modules", "libpam-runtime", "login", "mawk", "mount", "ncurses-base", "passwd"),
     *("procps", "sed", "tar", "tzdata", "udev", "util-linux"),
+    # What dpkg wants to find.
+    *("diffutils", "dpkg"),
     *("systemd", "systemd-sysv", "iproute2", "openssh-server", "e2fsprogs"),
     *("alsa-utils", "libasound2-data"),
     *("libjson-c5", "libmicrohttpd12", "libsamplerate0", "libsndfile1", "libxxhash0"),

@@ -202,6 +202,7 @@ def test_what_was_heard_is_remembered_as_it_was(write: Callable[..., Path]) -> N
     fresh = whole.learner(replace(batch, key=None), config.stages[0])["loss"].item()
     assert again == pytest.approx(first, rel=1e-3) and again == pytest.approx(fresh, rel=0.05)
 
+
 def test_after_its_rounds_a_cycle_gives_way_to_another(write: Callable[..., Path]) -> None:
     stage = {**CONFIG["stages"][1], **ONLY_WORDS, "steps": 10, "cycle": 2, "rounds": 2}
     path = write(stages=[stage])
@@ -298,6 +299,15 @@ def test_silence_alone_is_learnt_from(write: Callable[..., Path]) -> None:
     assert all(entry["loss"] == entry["loss"] and "norm" in entry for entry in entries if "loss" in entry)
 
 
+def test_silence_alone_teaches_decoder_blocks_nothing(write: Callable[..., Path]) -> None:
+    """There are no words whose way through the blocks could be compared, and the run goes on."""
+    stage = {**CONFIG["stages"][0], "text": True, "losses": {"decoder": 1}}
+    path = write(stages=[stage], data={"silence_share": 1.0}, evaluate_steps=100)
+    run.train(path, resume=False)
+    entries = plot.read(Path(configs.read(path).out) / "log.jsonl")
+    assert [entry["decoder"] for entry in entries if "decoder" in entry] == [0.0]
+
+
 def test_what_is_frozen_does_not_move(write: Callable[..., Path]) -> None:
     stage = {**CONFIG["stages"][1], "frozen": ["stem", "encoder", "embedding"]}
     path = write(stages=[stage])
@@ -338,6 +348,12 @@ def test_a_run_is_not_overwritten(write: Callable[..., Path]) -> None:
         run.train(write(quantisation={"linear": "float", "head": "float"}), resume=True)
 
 
+def test_a_run_leaves_the_processor_as_it_was(write: Callable[..., Path]) -> None:
+    """Whatever runs after it in the same process may need numbers that are too small for training."""
+    run.train(write(), resume=False, steps=1)
+    assert sys.float_info.min / 2 > 0
+
+
 def test_dev_speakers_are_not_learnt_from(write: Callable[..., Path], speech: Path) -> None:
     """Not from another excerpt of the corpus either."""
     other = speech.with_name("other.jsonl")
@@ -355,10 +371,16 @@ def test_a_dry_run_keeps_nothing_and_tells_the_cost_of_each_stage(
     monkeypatch.setattr(dry, "make_speech", lambda *_: speech)
     path = write(model="openai/whisper-small")
     before = sorted(path.parent.iterdir())
-    dry.dry_run(path)
+    dry.dry_run(path, frames=48)
     assert sorted(path.parent.iterdir()) == before
     said = capsys.readouterr().err
+    assert "batches of 48 frames" in " ".join(said.split())
     assert all(name in said for name in ("blocks", "whole", "hours", "Peak memory"))
+
+
+def test_a_dry_run_wants_a_batch(write: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match="--frames: is 0, must be at least 1"):
+        dry.dry_run(write(model="openai/whisper-small"), frames=0)
 
 
 def test_a_dry_run_wants_a_model_whose_shape_it_knows() -> None:
@@ -542,8 +564,23 @@ def test_a_checkpoint_of_another_parent_is_refused(write: Callable[..., Path], t
             "'head' is no part",
         ),
         ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "cycle": 1, "losses": {"kl": 1}}]}, "its answers change"),
-        ({"stages": [{"name": "", "steps": 1, "warmup": 0, "speaker": "I", "losses": {"kl": 1}}]}, "student or parent"),
-        ({"stages": [{"name": "", "steps": 1, "warmup": 0, "corrupt": 2, "losses": {"kl": 1}}]}, "corrupt: is 2"),
+        (
+            {"stages": [{"name": "x", "steps": 1, "warmup": 0, "speaker": "I", "losses": {"kl": 1}}]},
+            "student or parent",
+        ),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "corrupt": 2, "losses": {"kl": 1}}]}, "corrupt: is 2"),
+        ({"stages": [{"name": "../x", "steps": 1, "warmup": 0, "losses": {"kl": 1}}]}, "names a checkpoint"),
+        ({"stages": 2 * [{"name": "x", "steps": 1, "warmup": 0, "losses": {"kl": 1}}]}, "two are called 'x'"),
+        (
+            {"stages": [{"name": "x", "steps": 1, "warmup": -1, "losses": {"kl": 1}}]},
+            "warmup: is -1, must be",
+        ),
+        ({"stages": [{"name": "x", "steps": 1, "warmup": 0, "losses": {"kl": float("inf")}}]}, "losses.kl: is inf"),
+        ({"evaluate_steps": 0}, "evaluate_steps: is 0, must be at least 1"),
+        ({"workers": -1}, "workers: is -1, must be from 0 to 256"),
+        ({"betas": [0.9]}, "betas: there are 1, must be 2"),
+        ({"quantisation": {"head_group": 7}}, "quantisation.head_group: is 7"),
+        ({"data": {"join_share": 1.5}}, "data.join_share: is 1.5, must be from 0 to 1"),
         ({"data": {"sources": [{"manifest": "/nowhere.jsonl"}]}}, "there is no file /nowhere.jsonl"),
         ({"data": {"min_seconds": 20.0, "dev_clips": 0}}, "no clips are left"),
     ],

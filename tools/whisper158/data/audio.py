@@ -12,10 +12,11 @@ import soundfile
 
 from whisper158.data.manifest import Clip
 from whisper158.errors import die
+from whisper158.units import SAMPLE_RATE as SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
 
-SAMPLE_RATE = 16000
+FORMATS = {".opus": ("OGG", "OPUS"), ".flac": ("FLAC", "PCM_16")}
 
 # Longer files are not clips to train on, and are refused before their samples fill the memory.
 LONGEST = 600.0
@@ -28,6 +29,8 @@ def samples(clip: Clip) -> Floats:
 def load(path: Path) -> Floats:
     """The whole of a sound file of any rate and any number of channels (which are averaged)."""
     try:
+        # libsndfile tells of what it cannot open as a "system error".
+        path.open("rb").close()
         with soundfile.SoundFile(path) as file:
             if not 0 < file.frames <= LONGEST * file.samplerate:
                 die(f"{path}: {file.frames / file.samplerate:.0f} s is not between 0 and {LONGEST:.0f} s")
@@ -42,10 +45,12 @@ def load(path: Path) -> Floats:
 
 
 def save(path: Path, sound: Floats) -> None:
-    """Writes `sound` as Opus at about 30 kbit/s: a tenth of FLAC. The file gets its name when it is whole."""
+    """Writes `sound` as .opus at about 30 kbit/s, or as .flac, ten times as large. The file gets its name when it is
+    whole."""
+    form, subtype = FORMATS[path.suffix]
     draft = path.with_name(f".{path.name}.draft")
     try:
-        soundfile.write(draft, sound, SAMPLE_RATE, format="OGG", subtype="OPUS")
+        soundfile.write(draft, sound, SAMPLE_RATE, format=form, subtype=subtype)
         draft.rename(path)
     except (soundfile.LibsndfileError, OSError) as error:
         die(f"cannot write the sound file {path}: {_reason(error)}")

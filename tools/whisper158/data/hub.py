@@ -30,31 +30,33 @@ def download(name: str, split: str, folder: Path, licence: str) -> Iterator[Clip
     """
     path, _, configuration = name.removeprefix(PREFIX).partition(":")
     split = split or "train"
-    rows = _open(path, configuration or None, split)
+    found = rows(path, configuration or None, split)
     clips = folder / "-".join(re.findall(r"[\w.]+", f"{path} {configuration} {split}"))
     clips.mkdir(parents=True, exist_ok=True)
-    for number, row in enumerate(rows):
+    for number, row in enumerate(found):
         file = clips / f"{number:08}.opus"
-        seconds = soundfile.info(file).duration if file.exists() else _keep(row, file, path)
+        seconds = soundfile.info(file).duration if file.exists() else keep(row, file, path)
         speaker = str(_first(row, SPEAKERS) or path)
         text = " ".join(str(_first(row, TEXTS) or "").split())
         yield Clip(file.stem, file, text or None, speaker, seconds, licence, f"Hugging Face {path}")
 
 
-def _open(path: str, configuration: str | None, split: str) -> Any:
+def rows(path: str, configuration: str | None, split: str) -> Any:
+    """As a stream. Raises UserError where the dataset cannot be reached."""
     try:
         datasets = importlib.import_module("datasets")
     except ImportError:
         die("Hugging Face's package `datasets` is not installed", ".venv/bin/python -m pip install datasets")
     try:
-        rows = datasets.load_dataset(path, configuration, split=split, streaming=True)
+        found = datasets.load_dataset(path, configuration, split=split, streaming=True)
         # The bytes as they are: what decodes them here is libsndfile, for one dependency less.
-        return rows.cast_column("audio", datasets.Audio(decode=False))
+        return found.cast_column("audio", datasets.Audio(decode=False))
     except Exception as error:  # whatever the network, the hub and the dataset's own code may raise
         die(f"the dataset {path} cannot be opened: {' '.join(str(error).split())[:300]}", "is there a network?")
 
 
-def _keep(row: Mapping[str, Any], file: Path, name: str) -> float:
+def keep(row: Mapping[str, Any], file: Path, name: str) -> float:
+    """Writes a row's sound, as the file's name says, and returns how many seconds it lasts."""
     content = (row.get("audio") or {}).get("bytes")
     if not isinstance(content, bytes):
         die(f"the dataset {name} has no column `audio` with sound in it")

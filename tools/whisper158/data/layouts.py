@@ -9,10 +9,11 @@ from pathlib import Path
 
 import soundfile
 
+from whisper158 import flags
 from whisper158.console import say, step
 from whisper158.data import hub
 from whisper158.data.manifest import Clip, write
-from whisper158.errors import die
+from whisper158.errors import Usage, die
 
 SUFFIXES = frozenset((".flac", ".wav", ".opus", ".ogg", ".mp3"))
 
@@ -36,12 +37,13 @@ def index(source: str, out: Path, licence: str, *, split: str, keep_text: bool) 
     `licence` may be empty where the layout tells it. Without `keep_text` the clips have none, for a teacher to write:
     texts in capitals without punctuation are no models for anyone.
     """
+    flags.out_file("--out", out, make_folder=True)
+    for name, text in (("--licence", licence), ("--split", split)):
+        flags.plain(name, text)
     if source.startswith(hub.PREFIX):
         clips: Iterable[Clip] = hub.download(source, split, out.parent, licence or _no_licence(source))
     else:
-        folder = Path(source)
-        if not folder.is_dir():
-            die(f"there is no folder {source}", f"name a folder, or a dataset as {hub.PREFIX}NAME")
+        folder = flags.folder("the source", source, f"name a folder, or a dataset as {hub.PREFIX}NAME")
         known, recordings = detect(folder, split)
         clips = measured(recordings, licence or known or _no_licence(source), folder.absolute().name)
     with step(f"Looking through {source}"):
@@ -61,6 +63,8 @@ def detect(folder: Path, split: str) -> tuple[str, Iterator[Recording]]:
     """The licence of the layout of `folder` ("" where that follows from nothing) and the recordings in it."""
     if (folder / "clips").is_dir() and any(folder.glob("*.tsv")):
         return "CC0-1.0", common_voice(folder, split)
+    if split:
+        raise Usage(f"--split {split} says nothing of {folder}", "only Common Voice and datasets of the hub have parts")
     if transcripts := sorted(folder.rglob("*.trans.txt")):
         return "CC-BY-4.0", librispeech(transcripts)
     return "", files(folder)
@@ -77,9 +81,10 @@ def librispeech(transcripts: Iterable[Path]) -> Iterator[Recording]:
 
 def common_voice(folder: Path, split: str) -> Iterator[Recording]:
     """SPLIT.tsv has a line for each file of clips/; the columns are named in its first."""
-    table = folder / f"{split or 'validated'}.tsv"
-    if not table.is_file():
-        die(f"there is no {table.name} in {folder}", "choose one with --split")
+    tables = sorted(path.stem for path in folder.glob("*.tsv"))
+    if (part := split or "validated") not in tables:
+        die(f"there is no {part}.tsv in {folder}", f"--split is one of {', '.join(tables)}")
+    table = folder / f"{part}.tsv"
     for row in csv.DictReader(_text(table).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
         name, speaker = row.get("path"), row.get("client_id")
         if not name or not speaker or Path(name).name != name:

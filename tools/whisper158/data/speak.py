@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from whisper158 import flags
 from whisper158.cache import cache_dir
 from whisper158.console import say, track
 from whisper158.data import audio, austen, texts
@@ -24,7 +25,7 @@ from whisper158.data.voices import Engine
 from whisper158.data.voices.flite import Flite
 from whisper158.data.voices.kokoro import Kokoro
 from whisper158.data.voices.piper import Piper
-from whisper158.errors import die
+from whisper158.errors import Usage, die
 from whisper158.paths import ROOT
 
 # Texts and evaluation sets that may lie beside the checkout.
@@ -62,6 +63,9 @@ FILLED = (14.0, 28.0)
 # What a voice made of a text is not kept if it is longer than Whisper's window, or if nobody speaks like that.
 SHORTEST, WINDOW = 0.3, 30.0
 LETTERS_PER_SECOND = (4.0, 30.0)
+
+LEAST_HOURS, MOST_HOURS = 0.001, 1e6
+MOST_PROCESSES = 256
 
 # Places in the plan are of this many clips a folder.
 FOLDER = 1000
@@ -134,17 +138,16 @@ def job(
     out: str, files: Sequence[str], against: Sequence[str], engines: str, hours: str, processes: str, seed: int
 ) -> Job:
     """What is meant by the flags of `./inv model.data.speak`."""
-    names = tuple(filter(None, engines.split(",")))
-    if not names or not set(names) <= set(CAST):
-        die(f"--engines: {engines!r} is not a choice of {', '.join(CAST)}")
-    amount, number = positive("--hours", hours), positive("--processes", processes)
-    if number != int(number):
-        die(f"--processes: {processes} is not a whole number")
+    names = tuple(flags.choice("--engines", name, CAST) for name in flags.words("--engines", engines))
+    amount = flags.number("--hours", hours, LEAST_HOURS, MOST_HOURS)
+    number = flags.whole("--processes", processes, 1, MOST_PROCESSES)
+    if seed < 0:
+        raise Usage(f"--seed {seed} is less than 0")
+    folder = flags.out_folder("--out", out) if out else cache_dir() / "speech" / "synthetic"
     sentences = to_read(files, against)
     if not sentences:
         die("there is no sentence to speak", "a text has one sentence a line, of 2 words or more, in plain letters")
-    folder = Path(out) if out else cache_dir() / "speech" / "synthetic"
-    return Job(sentences, folder, names, amount, int(number), seed)
+    return Job(sentences, folder, names, amount, number, seed)
 
 
 def to_read(files: Sequence[str] = (), against: Sequence[str] = ()) -> tuple[str, ...]:
@@ -218,14 +221,6 @@ def plausible(text: str, seconds: float) -> bool:
     slow, fast = LETTERS_PER_SECOND
     # Half a second of silence around the words is usual.
     return SHORTEST <= seconds <= WINDOW and len(text) / fast <= seconds <= 1 + len(text) / slow
-
-
-def positive(flag: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0
-    return number if 0 < number < 1e6 else die(f"{flag}: {value!r} is not a positive number")
 
 
 @cache

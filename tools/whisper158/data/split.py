@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from whisper158 import flags
 from whisper158.console import say
 from whisper158.data.manifest import Clip, read, write
 from whisper158.data.texts import Overlap
-from whisper158.errors import die
+from whisper158.errors import Usage, die
 
+NAMES = ("train", "dev", "test")
 Sets = Mapping[str, Sequence[Clip]]
 
 
@@ -30,16 +32,14 @@ def job(manifests: Sequence[str], out: str, dev: str, test: str, seed: int, agai
     """What is meant by the flags of `./inv model.data.split`."""
     if not manifests:
         die("model.data.split needs a manifest", "./inv model.data.split FILE")
-    dev_share, test_share = _share("--dev", dev), _share("--test", test)
-    return Job(tuple(map(Path, manifests)), Path(out), dev_share, test_share, seed, tuple(map(Path, against)))
-
-
-def _share(flag: str, value: str) -> float:
-    try:
-        share = float(value)
-    except ValueError:
-        share = -1
-    return share if 0 <= share < 1 else die(f"{flag}: {value!r} is not a share from 0 to 1")
+    dev_share, test_share = flags.number("--dev", dev, 0, 1), flags.number("--test", test, 0, 1)
+    if dev_share + test_share >= 1:
+        raise Usage(f"--dev {dev} and --test {test} leave nobody to train on", "together they must be less than 1")
+    folder = flags.out_folder("--out", out)
+    read_from = tuple(Path(name) for name in (*manifests, *against))
+    for name in NAMES:
+        flags.distinct("--out", folder / f"{name}.jsonl", read_from)
+    return Job(tuple(map(Path, manifests)), folder, dev_share, test_share, seed, tuple(map(Path, against)))
 
 
 def split_files(job: Job) -> None:
@@ -60,6 +60,8 @@ def split(clips: Sequence[Clip], dev: float, test: float, seed: int) -> dict[str
     """Shares `dev` and `test` of the speakers, at least one each where there should be any, and the rest to train."""
     if len({clip.id for clip in clips}) < len(clips):
         die("a clip with the same id is in two of the manifests", "were they meant to be one and the same?")
+    if not clips:
+        die("there is no clip in the manifests", "./inv model.data.index writes a manifest of recordings")
     speakers = sorted({clip.speaker for clip in clips}, key=lambda name: _order(name, seed))
     counts = {
         name: max(1, round(share * len(speakers))) if share else 0 for name, share in (("dev", dev), ("test", test))
@@ -68,7 +70,7 @@ def split(clips: Sequence[Clip], dev: float, test: float, seed: int) -> dict[str
         die(f"{len(speakers)} speakers are too few to split", "leave a set out: --test 0")
     names = iter(speakers)
     place = {speaker: name for name, count in counts.items() for speaker in itertools.islice(names, count)}
-    sets: dict[str, list[Clip]] = {"train": [], "dev": [], "test": []}
+    sets: dict[str, list[Clip]] = {name: [] for name in NAMES}
     for clip in clips:
         sets[place.get(clip.speaker, "train")].append(clip)
     return {name: chosen for name, chosen in sets.items() if chosen}

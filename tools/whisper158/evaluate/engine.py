@@ -19,7 +19,6 @@ from whisper158.errors import die
 
 Floats = npt.NDArray[np.float32]
 
-SAMPLE_RATE = 16000
 VAD_FRAME = 512
 
 
@@ -55,6 +54,7 @@ class _Options(c.Structure):
         ("timestamps", c.c_int),
         ("audio_context", c.c_uint32),
         ("condition_on_previous", c.c_bool),
+        ("prompt", c.c_char_p),
         ("no_speech_threshold", c.c_float),
         ("logprob_threshold", c.c_float),
         ("progress", _Progress),
@@ -157,6 +157,7 @@ class Engine:
         timestamps: bool | None = None,
         audio_context: int = 0,
         condition_on_previous: bool = False,
+        prompt: str | None = None,
     ) -> list[Segment]:
         """timestamps: None leaves it to the library, which uses them where the audio is longer than a window.
         audio_context: frames; 0 is whisper158.h's AUTO."""
@@ -174,6 +175,7 @@ class Engine:
             {None: 0, True: 1, False: 2}[timestamps],
             audio_context,
             condition_on_previous,
+            prompt.encode() if prompt else None,
             0.6,
             -1.0,
         )

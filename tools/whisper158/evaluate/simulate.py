@@ -7,14 +7,14 @@ says so; and so does attention to the audio. It needs PyTorch and OpenAI's packa
 """
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from whisper.model import ModelDimensions, MultiHeadAttention, Whisper
+from whisper.model import MultiHeadAttention, Whisper
 
+from whisper158.evaluate.original import filled
 from whisper158.model.blob import QUANTISED, Blob, Dtype
 from whisper158.model.checkpoint import Dims
 from whisper158.model.ternary import unpack
@@ -25,7 +25,9 @@ Floats = npt.NDArray[np.float32]
 def simulation(blob: Blob) -> Whisper:
     """OpenAI's model with a blob's weights and the runtime's arithmetic, as docs/blob-format.md says it is."""
     *dims, _, activation_bits = blob.array("config").tolist()
-    tensors = [n for n in blob.sections if n.startswith(("encoder.", "decoder.")) and not n.endswith(".scale")]
+    tensors = [
+        n for n in blob.sections if n.startswith(("encoder.", "decoder.")) and not n.endswith((".scale", ".zero"))
+    ]
     model = filled(Dims(*dims), {name: _weights(blob, name) for name in tensors})
     for name, module in model.named_modules():
         if activation_bits == 8 and isinstance(module, torch.nn.Linear) and f"{name}.weight.scale" in blob:
@@ -33,7 +35,7 @@ def simulation(blob: Blob) -> Whisper:
         hears = isinstance(module, MultiHeadAttention) and (name.startswith("encoder.") or name.endswith("cross_attn"))
         if activation_bits == 8 and hears:
             module.qkv_attention = _integer_attention(module)
-    if blob.sections["decoder.token_embedding.weight"].dtype in (Dtype.I8, Dtype.I4):
+    if blob.sections["decoder.token_embedding.weight"].dtype in QUANTISED:
         model.decoder.ln.register_forward_hook(_in_14_bits)
     return model
 
@@ -43,17 +45,13 @@ def _in_14_bits(_module: torch.nn.Module, _inputs: Any, x: torch.Tensor) -> torc
     return torch.where(step > 0, torch.round(x / step) * step, 0)
 
 
-def filled(dims: Dims, tensors: dict[str, Floats]) -> Whisper:
-    """OpenAI's model with these weights, by their names there."""
-    model = Whisper(ModelDimensions(**asdict(dims)))
-    model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()}, strict=True)
-    return model.eval()
-
-
 def _codes(blob: Blob, name: str) -> npt.NDArray[np.int8]:
     section = blob.sections[name]
     array = blob.array(name)
-    return np.asarray(array, np.int8) if section.dtype == Dtype.I8 else unpack(array, section)
+    codes = np.asarray(array, np.int8) if section.dtype == Dtype.I8 else unpack(array, section)
+    if section.dtype == Dtype.U4:
+        codes = codes - np.repeat(blob.array(section.zero.name).astype(np.int8), section.group, axis=1)
+    return codes
 
 
 def _weights(blob: Blob, name: str) -> Floats:
@@ -138,15 +136,3 @@ def _block(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Ten
 
 def _seven_bits(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
     return torch.round(x * torch.where(largest >= 2.0**-100, CODE_MAX / largest, 0))
-
-
-@torch.no_grad()
-def encode(model: Whisper, spectrogram: Floats) -> Floats:
-    """[n_mels, 2 x frames] to [frames, n_audio_state]; for fewer frames than n_audio_ctx the positions are cut."""
-    encoder = model.encoder
-    x = torch.nn.functional.gelu(encoder.conv1(torch.from_numpy(spectrogram)[None]))
-    x = torch.nn.functional.gelu(encoder.conv2(x)).permute(0, 2, 1)
-    x = x + encoder.positional_embedding[: x.shape[1]]
-    for block in encoder.blocks:
-        x = block(x)
-    return np.asarray(encoder.ln_post(x)[0])

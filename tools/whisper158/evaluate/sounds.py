@@ -19,6 +19,7 @@ import soundfile
 from whisper158 import apt, needs
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import step
+from whisper158.errors import die
 from whisper158.run import run
 
 PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-wav")
@@ -51,6 +52,10 @@ def sounds() -> tuple[Clip, ...]:
     return tuple(
         Clip(id, path, texts[id], soundfile.info(path).duration, LICENCE) for id, path in paths.items() if path.exists()
     )
+
+
+def sound(id: str) -> Clip:
+    return next((clip for clip in sounds() if clip.id == id), None) or die(f"there is no recording {id!r}")
 
 
 def entries(lines: Iterator[str]) -> Iterator[tuple[str, str]]:

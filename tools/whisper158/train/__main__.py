@@ -18,10 +18,11 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     parser.add_argument("--steps", type=int, help="stop after so many steps")
     parser.add_argument("--dry-run", action="store_true", help="measure what it would cost, with made-up weights")
+    parser.add_argument("--frames", type=int, help="of a dry run: the frames in a batch")
     arguments = parser.parse_args()
     try:
         if arguments.dry_run:
-            dry_run(arguments.config)
+            dry_run(arguments.config, arguments.frames)
             return 0
         train(arguments.config, arguments.resume, arguments.steps)
     except UserError as error:

@@ -19,10 +19,10 @@ from torch.utils.data import Dataset
 from whisper158.data.audio import samples as read_samples
 from whisper158.data.augment import Settings, augment, noise
 from whisper158.data.manifest import Clip
-from whisper158.model.melbank import SAMPLE_RATE
 from whisper158.train.config import Config
 from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
 from whisper158.train.tokenizer import Tokenizer
+from whisper158.units import SAMPLE_RATE
 
 T = TypeVar("T")
 

@@ -3,8 +3,11 @@
 """What a training run is: configs/*.yml, checked field by field."""
 
 import dataclasses
+import re
+import sys
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +16,12 @@ import yaml
 
 from whisper158.errors import die
 from whisper158.train.network import Quantisation
+from whisper158.train.start import CONFIGURATIONS
+from whisper158.units import WINDOW_FRAMES, WINDOW_SECONDS
 
 T = TypeVar("T")
+
+STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,24 @@ class Config:
         return sum(stage.steps for stage in self.stages)
 
 
+GROUPS = (0, 32, 64, 128)
+MOST = sys.float_info.max
+# Of numbers that may not be all that is neither negative nor infinite.
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    **{f"Data.{name}_share": (0, 1) for name in ("full", "join", "brim", "silence", "timestamps", "augment", "stray")},
+    "Data.frames": (1, MOST),
+    "Data.min_frames": (1, WINDOW_FRAMES),
+    "Data.max_seconds": (0, WINDOW_SECONDS),
+    "Data.tail_seconds": (0, WINDOW_SECONDS),
+    "Stage.crop_seconds": (0.1, WINDOW_SECONDS),
+    "Config.seed": (0, 2**32 - 1),
+    "Config.betas": (0, 0.999999),
+    "Config.clip_norm": (1e-9, MOST),
+    "Config.workers": (0, 256),
+    "Config.evaluate_steps": (1, MOST),
+}
+
+
 def read(path: Path) -> Config:
     """Raises UserError that names the file and the field. A file may say `like: OTHER`, a file beside it: fields that
     it does not have itself are those of the other."""
@@ -182,7 +207,7 @@ def content(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text())
     except OSError as error:
-        die(f"{path}: {error.strerror or error}", "the configurations that come with the project are in configs/")
+        die(f"{path}: {error.strerror or error}", CONFIGURATIONS)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         die(f"{path}: not YAML: {' '.join(str(error).split())}")
 
@@ -209,11 +234,40 @@ def check(config: Config, path: Path) -> None:
         die(f"{path}: quantisation.linear: is {how.linear!r}", "it can be ternary or float")
     if how.head not in ("int4", "int8", "ternary", "float"):
         die(f"{path}: quantisation.head: is {how.head!r}", "it can be int4, int8, ternary or float")
+    bounded(config, f"{path}: ", BOUNDS)
+    if config.data.min_seconds >= config.data.max_seconds:
+        die(f"{path}: data.min_seconds: is not less than max_seconds, so no clips are left")
+    if len(config.betas) != 2:
+        die(f"{path}: betas: there are {len(config.betas)}, must be 2")
+    for name in ("linear_group", "head_group"):
+        if (group := getattr(how, name)) not in GROUPS:
+            die(
+                f"{path}: quantisation.{name}: is {group}", f"it can be {', '.join(map(str, GROUPS))}; 0 is a whole row"
+            )
     for i, stage in enumerate(config.stages):
         _check_stage(stage, f"{path}: stages[{i}]")
+    names = [stage.name for stage in config.stages]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        die(f"{path}: stages: two are called {twice!r}", "each writes a checkpoint of its name")
+
+
+def bounded(one: Any, where: str, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Dies where a number in `one`, or in what it is made of, is beyond its bounds. What has none is not negative."""
+    for f in dataclasses.fields(one):
+        value = getattr(one, f.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(item):
+                bounded(item, f"{where}{f.name}.", bounds)
+            elif isinstance(item, int | float):
+                least, most = bounds.get(f"{type(one).__name__}.{f.name}", (0, MOST))
+                if not least <= item <= most:
+                    upwards = f"at least {least:g}" if most == MOST else f"from {least:g} to {most:g}"
+                    die(f"{where}{f.name}: is {item:g}, must be {upwards}")
 
 
 def _check_stage(stage: Stage, where: str) -> None:
+    if not STAGE_NAME.fullmatch(stage.name) or stage.name == "latest":
+        die(f"{where}.name: is {_shown(stage.name)}, and names a checkpoint", "letters, digits, - and _; not latest")
     if stage.steps < 1:
         die(f"{where}.steps: is {stage.steps}, must be at least 1")
     if stage.warmup + stage.decay > stage.steps:

@@ -20,10 +20,10 @@ from whisper158.console import console, say
 from whisper158.data.audio import save
 from whisper158.data.manifest import Clip, write
 from whisper158.errors import die
-from whisper158.model.melbank import SAMPLE_RATE
 from whisper158.train.config import Config, Source, read
-from whisper158.train.place import Place, place, precision
+from whisper158.train.place import Place, no_subnormals, place, precision
 from whisper158.train.run import Run
+from whisper158.units import SAMPLE_RATE
 
 STEPS = 3  # of each stage, of which the first only warms up
 CLIPS = 48
@@ -45,14 +45,23 @@ class Cost:
         return self.steps * self.seconds / 3600
 
 
-def dry_run(path: Path) -> None:
-    """Prints what each stage of the configuration at `path` costs on this machine. Under torchrun, on all processes."""
+def dry_run(path: Path, frames: int | None = None) -> None:
+    """Prints what each stage of the configuration at `path` costs on this machine. Under torchrun, on all processes.
+    frames: in a batch, instead of what the configuration says: for a machine that has less memory than it asks for."""
     config = read(path)
-    torch.set_flush_denormal(True)
-    with place() as where, precision(config.precision, where), tempfile.TemporaryDirectory() as folder:
+    if frames is not None:
+        config = _smaller(config, frames)
+    with no_subnormals(), place() as where, precision(config.precision, where), tempfile.TemporaryDirectory() as folder:
         costs = measure(config, where, Path(folder))
         if where.first:
             show(config, where, costs)
+
+
+def _smaller(config: Config, frames: int) -> Config:
+    if frames < 1:
+        die(f"--frames: is {frames}, must be at least 1")
+    stages = tuple(replace(stage, frames=0) for stage in config.stages)
+    return replace(config, data=replace(config.data, frames=frames), stages=stages)
 
 
 def measure(config: Config, where: Place, folder: Path) -> list[Cost]:
@@ -104,7 +113,8 @@ def make_speech(folder: Path, seed: int) -> Path:
 
 
 def show(config: Config, where: Place, costs: list[Cost]) -> None:
-    table = Table(title=f"{config.model} on {where.processes} x {device(where)}")
+    title = f"{config.model} on {where.processes} x {device(where)}, batches of {config.data.frames} frames"
+    table = Table(title=title)
     for column in ("stage", "steps", "s/step", "speech heard/s", "hours"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for cost in costs:

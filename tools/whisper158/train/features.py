@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from whisper158.model.melbank import SAMPLE_RATE, mel_filters
+from whisper158.model.melbank import mel_filters
+from whisper158.units import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,6 +12,7 @@ from whisper158.train import losses, network
 from whisper158.train.batches import UNTOLD, Batch, Stray, Text, keep
 from whisper158.train.config import Losses, Stage
 from whisper158.train.network import Decoder, Trace, Whisper
+from whisper158.train.quantisers import product_type
 
 
 @dataclass
@@ -24,14 +25,16 @@ class Heard:
 
 
 class Learner(nn.Module):
-    """`parent` is kept out of the parameters: it neither learns nor is saved. What it says of a clip that comes again
+    """`parent` is kept out of the parameters: it neither learns nor is saved. All that it computes is of the type of
+    products; what that takes from it is nothing beside what the student lacks. What it says of a clip that comes again
     and again is remembered, up to `remember` clips."""
 
     def __init__(self, student: Whisper, parent: Whisper, remember: int) -> None:
         super().__init__()
         self.student = student
-        self._parent = [parent.eval().requires_grad_(False)]
-        self._hearing_student = [network.pair(student, parent)]
+        parent = parent.eval().requires_grad_(False)
+        self._parent = [parent.to(product_type(next(parent.parameters()).device))]
+        self._hearing_student = [network.pair(student, self.parent)]
         self._said: dict[str, Tensor] = {}
         self._heard: dict[int, Heard] = {}
         self._remember = remember
@@ -85,9 +88,12 @@ class Learner(nn.Module):
         said = decoder(text.tokens, hearing.student.out, apart=stage.apart)
         target = self._parent_says(text, hearing.clean)
         result: dict[str, Tensor] = {}
-        # In silence alone there is nothing that the parent could teach.
         if stage.losses.decoder > 0 and text.mask.any():
             result |= _of_decoder(said, target, text.mask)
+        elif stage.losses.decoder > 0:
+            # In silence alone there is nothing that the parent could teach; but there must be something to derive, for
+            # other processes wait for these gradients.
+            result["decoder"] = 0 * said.out.sum()
         if stage.losses.kl > 0 or stage.losses.label > 0:
             only = ~text.mask & (text.labels != UNTOLD)  # what the text says and the parent is not asked
             chosen = torch.cat([said.out[text.mask], said.out[only]])
@@ -113,7 +119,7 @@ class Learner(nn.Module):
         count; a vocabulary is wide."""
         logits = decoder.token_embedding.logits(said)
         with torch.no_grad():
-            wanted = self.parent.decoder.token_embedding.logits(target)
+            wanted = self.parent.decoder.token_embedding.logits(target.float())
         untold = torch.full(said.shape[:1], UNTOLD, device=said.device)
         kl, label = losses.TokenLosses.apply(logits, wanted, untold if labels is None else labels)
         result = {"kl": kl} if len(target) else {}
@@ -130,7 +136,7 @@ class Learner(nn.Module):
         if unknown:
             audio = self.parent.encoder(text.mel[unknown]).out if clean is None else clean[unknown]
             trace = self.parent.decoder(text.tokens[unknown], audio)
-            all_stages = torch.stack([*trace.stages, trace.out])
+            all_stages = torch.stack([*trace.stages, trace.out]).float()
         known = [i for i in range(len(text.keys)) if i not in unknown]
         whole = self._recall(text, known)
         if all_stages is not None:

@@ -15,9 +15,13 @@ def block_losses(student: Trace, parent: Trace, mask: Tensor | None = None) -> l
     """For each block, mean((student - parent)^2) / mean(update^2), where the parent's block adds `update` to its input:
     1 is what leaving the block out would cost. mask [batch, length] says which positions count."""
     return [
-        ours.sub(theirs).square()[_where(mask, ours)].mean() / (theirs - before).square()[_where(mask, ours)].mean()
+        _error(ours, theirs, mask) / _error(theirs.float(), before, mask)
         for ours, theirs, before in zip(student.stages[1:], parent.stages[1:], parent.stages[:-1], strict=True)
     ]
+
+
+def _error(a: Tensor, b: Tensor, mask: Tensor | None) -> Tensor:
+    return (a - b).square()[_where(mask, a)].mean()
 
 
 def _where(mask: Tensor | None, x: Tensor) -> Tensor | slice:
@@ -26,7 +30,7 @@ def _where(mask: Tensor | None, x: Tensor) -> Tensor | slice:
 
 def out_loss(student: Tensor, parent: Tensor) -> Tensor:
     """mean((student - parent)^2) / var(parent), of what the decoder hears"""
-    return (student - parent).square().mean() / parent.var()
+    return (student - parent).square().mean() / parent.float().var()
 
 
 class TokenLosses(torch.autograd.Function):
@@ -43,9 +47,8 @@ class TokenLosses(torch.autograd.Function):
         said = torch.log_softmax(logits, dim=-1)
         told = len(parent)
         wanted = torch.softmax(parent, dim=-1)
-        # log p(word) = z(word) - c for any word, so sum p log p = sum p z - c; the first word shows what c is.
-        best = wanted.argmax(dim=-1, keepdim=True)
-        c = (parent.gather(1, best) - wanted.gather(1, best).log()).squeeze(1)
+        # log p(word) = z(word) - c for any word, so sum p log p = sum p z - c; the likeliest shows what c is.
+        c = parent.amax(dim=-1) - wanted.amax(dim=-1).log()
         kl = (torch.linalg.vecdot(wanted, parent - said[:told]) - c).sum() / max(1, told)
         known = (labels != UNTOLD).nonzero().squeeze(1)
         label = -said[known, labels[known]].sum() / max(1, len(known))
@@ -67,9 +70,9 @@ class TokenLosses(torch.autograd.Function):
 
 @torch.no_grad()
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Share of the tokens with a label whose label is the most probable one"""
-    known = labels != UNTOLD
-    return (logits.argmax(dim=-1) == labels)[known].float().mean()
+    """Share of the tokens with a label to which no word is more probable than their label"""
+    known = (labels != UNTOLD).nonzero().squeeze(1)
+    return (logits[known, labels[known]] >= logits.amax(dim=-1)[known]).float().mean()
 
 
 def detached(losses: dict[str, Tensor]) -> dict[str, float]:

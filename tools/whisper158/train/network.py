@@ -183,6 +183,7 @@ class Encoder(Side):
 
     def forward(self, mel: Tensor, apart: bool = False) -> Trace:
         """mel [batch, n_mels, 2 * frames]"""
+        mel = mel.to(self.conv1.weight.dtype)
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel.transpose(1, 2)))))
         x = x + self.positional_embedding[: x.shape[1]]
         stages = self.run(x, [None] * len(self.blocks), apart)

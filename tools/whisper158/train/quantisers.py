@@ -28,7 +28,11 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 def narrow(x: Tensor) -> Tensor:
     """x as products take it: bfloat16, in which int8 codes are exact and whose sums are those of float32, where run.py
     chose that for the machine; float32 elsewhere."""
-    return x.to(_product_type(x))
+    return x.to(product_type(x.device))
+
+
+def product_type(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if halved(device) else torch.float32
 
 
 def halved(device: torch.device) -> bool:
@@ -109,7 +113,7 @@ class TernaryProduct(torch.autograd.Function):
     ) -> Tensor:
         # Detached, or `between` would be compiled for everything that may learn or rest, and give up over it.
         flat, weight, scale = x.detach().reshape(-1, x.shape[-1]), weight.detach(), scale.detach()
-        quantised, step = between.rounded(flat, _product_type(flat))
+        quantised, step = between.rounded(flat, product_type(flat.device))
         codes = ternary_codes(weight, scale)
         by_row = scale.shape[1] == 1 and share >= 1
         matrix = codes if by_row else _mixed(weight, scale, codes, share)
@@ -140,24 +144,20 @@ def _of_rows(scale: Tensor, by_row: bool) -> Tensor:
     return scale.clamp(min=SMALLEST_SCALE).T if by_row else scale.new_ones(1, len(scale))
 
 
-def _product_type(x: Tensor) -> torch.dtype:
-    return torch.bfloat16 if halved(x.device) else torch.float32
-
-
 def _mixed(weight: Tensor, scale: Tensor, codes: Tensor, share: float) -> Tensor:
     whole = codes * spread(scale, weight.shape)
     return whole if share >= 1 else weight + share * (whole - weight)
 
 
 class FloatProduct(torch.autograd.Function):
-    """x @ weight.T + bias through `matmul`, backward too."""
+    """x @ weight.T + bias in x's type, of narrow products, backward too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         flat, matrix = narrow(x.reshape(-1, x.shape[-1])), narrow(weight)
         ctx.save_for_backward(flat, matrix)
         ctx.has_bias, ctx.shape, ctx.x_dtype = bias is not None, x.shape, x.dtype
-        y = matmul(flat, matrix.T)
+        y = (flat @ matrix.T).to(x.dtype)
         if bias is not None:
             y += bias
         return y.view(*x.shape[:-1], len(weight))

@@ -31,7 +31,7 @@ from whisper158.train.config import Config, Stage, read
 from whisper158.train.learner import Learner
 from whisper158.train.losses import detached, finite
 from whisper158.train.optimise import freeze, optimiser, set_rates
-from whisper158.train.place import Place, place, precision
+from whisper158.train.place import Place, no_subnormals, place, precision
 from whisper158.train.plot import plot
 from whisper158.train.progress import Progress
 from whisper158.train.speak import transcribe
@@ -45,8 +45,7 @@ UNHEARD_BATCHES, UNHEARD_FRAMES = 4, 3200
 def train(path: Path, resume: bool, steps: int | None = None) -> None:
     """Runs the configuration at `path` to its end, or for `steps` steps from where it stands."""
     config = read(path)
-    torch.set_flush_denormal(True)
-    with place() as where, precision(config.precision, where):
+    with no_subnormals(), place() as where, precision(config.precision, where):
         Run(config, where, resume).go(steps)
 
 

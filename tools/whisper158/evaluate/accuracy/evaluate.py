@@ -15,22 +15,22 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from whisper158 import needs
+from whisper158 import flags, needs
 from whisper158.console import console, duration, say
 from whisper158.errors import UserError, die
-from whisper158.evaluate.accuracy import contexts, listeners, plot, report, sets
+from whisper158.evaluate.accuracy import contexts, listeners, plot, pytorch, report, sets
 from whisper158.evaluate.accuracy.cells import Cell, Key, Said, Store
 from whisper158.evaluate.accuracy.listeners import Listener, Through
 from whisper158.evaluate.accuracy.results import Model, Place, Plan, Results, collect
 from whisper158.evaluate.accuracy.sets import Utterance
 from whisper158.model import models
+from whisper158.units import MAX_THREADS
 
 THROUGH: Mapping[str, tuple[Through, ...]] = {
     "runtime": ("runtime",),
     "pytorch": ("pytorch",),
     "both": ("runtime", "pytorch"),
 }
-MAX_THREADS = 64
 
 
 def plan(
@@ -39,28 +39,25 @@ def plan(
     """The flags, checked."""
     if not models:
         die("model.evaluate needs a model", "./inv model.evaluate tiny.en-q8")
-    if through not in THROUGH:
-        die(f"--through {through} is none of {', '.join(THROUGH)}")
-    named = [contexts.parse(word) for word in words(audio_context)]
+    windows = [contexts.parse(word) for word in flags.words("--audio-context", audio_context)]
     return Plan(
         models=tuple(dict.fromkeys(models)),
-        sets=tuple(words(sets)),
-        contexts=tuple(dict.fromkeys(named)) or die("--audio-context names none", "--audio-context auto"),
-        through=THROUGH[through],
-        clips=number("clips", clips, 0, 1_000_000),
-        threads=number("threads", threads, 1, MAX_THREADS),
-        out=Path(out),
+        sets=tuple(flags.words("--sets", sets) if sets else ()),
+        contexts=tuple(dict.fromkeys(windows)),
+        through=THROUGH[flags.choice("--through", through, THROUGH)],
+        clips=flags.whole("--clips", clips, 0, 1_000_000),
+        threads=flags.whole("--threads", threads, 1, MAX_THREADS),
+        out=flags.out_folder("--out", out),
     )
 
 
-def words(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-
-
-def number(name: str, text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-        die(f"--{name} {text} is not a whole number from {least} to {most}")
-    return int(text)
+def judged(plan: Plan) -> Plan:
+    """`plan`, if there is all that it names; nothing is fetched for that."""
+    for word in plan.models:
+        models.check(word)
+    for word in plan.sets:
+        sets.check(word)
+    return plan
 
 
 def evaluate(plan: Plan) -> Results:
@@ -112,7 +109,7 @@ def program(through: Through) -> str:
     if through == "runtime":
         return hashlib.sha256(listeners.library().read_bytes()).hexdigest()
     versions = {name: metadata.version(name) for name in ("torch", "openai-whisper")}
-    return hashlib.sha256(listeners.pytorch_source() + json.dumps(versions).encode()).hexdigest()
+    return hashlib.sha256(pytorch.source() + json.dumps(versions).encode()).hexdigest()
 
 
 def key(place: Place, program: str) -> Key:
@@ -144,7 +141,7 @@ def hear_one(place: Place, utterance: Utterance, listening: Listener) -> Said:
 
 
 def listener(place: Place, threads: int) -> AbstractContextManager[Listener]:
-    make = listeners.through_runtime if place.through == "runtime" else listeners.through_pytorch
+    make = listeners.through_runtime if place.through == "runtime" else pytorch.through_pytorch
     return make(place.model.path, place.context, threads)
 
 

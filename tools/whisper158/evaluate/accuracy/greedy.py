@@ -16,7 +16,8 @@ from whisper.model import ModelDimensions
 
 from whisper158.evaluate.accuracy.contexts import COLUMNS_PER_FRAME, AudioContext
 from whisper158.evaluate.accuracy.listeners import LANGUAGE, Heard
-from whisper158.evaluate.simulate import encode, simulation
+from whisper158.evaluate.original import encode
+from whisper158.evaluate.simulate import simulation
 from whisper158.model.blob import Blob
 
 Samples = npt.NDArray[np.float32]

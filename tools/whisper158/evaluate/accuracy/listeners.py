@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""Who listens: the runtime itself, or OpenAI's code in PyTorch with the runtime's arithmetic and rules."""
+"""Who listens: what all listeners are to the rest, and the runtime itself. Another one is in pytorch.py."""
 
 import functools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,13 +17,14 @@ from whisper158.build import runtime
 from whisper158.evaluate.accuracy.contexts import AudioContext
 from whisper158.evaluate.engine import Engine
 from whisper158.model import blob
+from whisper158.model.checkpoint import Dims
 
 Samples = npt.NDArray[np.float32]
 Through = Literal["runtime", "pytorch"]
 
 # The normaliser is for English, so no model has to find out.
 LANGUAGE = "en"
-SHORTEST = 10  # where min_audio_ctx stands in a blob's section config
+SHORTEST = len(fields(Dims))  # where min_audio_ctx stands in a blob's section config: behind the dimensions
 
 
 @dataclass(frozen=True)
@@ -62,25 +63,6 @@ def through_runtime(model: Path, context: AudioContext, threads: int) -> Iterato
         path = with_shortest(model, Path(folder), 1) if context.any_length else model
         with Engine(library(), path, threads=threads) as engine:
             yield Runtime(engine, context)
-
-
-@contextmanager
-def through_pytorch(model: Path, context: AudioContext, threads: int) -> Iterator[Listener]:
-    # Of an optional group of packages.
-    import torch
-
-    from whisper158.evaluate.accuracy.greedy import Simulated
-
-    torch.set_num_threads(threads)
-    yield Simulated(blob.read(model), context)
-
-
-def pytorch_source() -> bytes:
-    """The code that decides what PyTorch's side hears."""
-    folder = Path(__file__).parent
-    return b"".join(
-        path.read_bytes() for path in (folder / "greedy.py", folder / "contexts.py", folder.parent / "simulate.py")
-    )
 
 
 def with_shortest(model: Path, folder: Path, frames: int) -> Path:

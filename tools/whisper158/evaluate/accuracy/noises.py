@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from whisper158.units import SAMPLE_RATE
+
 Samples = npt.NDArray[np.float32]
 Wave = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
-RATE = 16000
 SEED = 158
 SECONDS = (5, 5, 10, 10, 30)  # of the clips of each kind
 LEVELS = (-60.0, -50.0, -40.0, -30.0, -20.0)  # root mean square, in dB of full scale
@@ -51,7 +52,7 @@ def dither(n: int, rng: Rng) -> Wave:
 
 def coloured(n: int, rng: Rng, slope: float) -> Wave:
     """Power falls with the frequency to the power of `slope`: 0 is white, 1 pink, 2 brown."""
-    frequencies = np.fft.rfftfreq(n, 1 / RATE)
+    frequencies = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     audible = frequencies >= LOWEST
     spectrum = np.fft.rfft(rng.standard_normal(n))
     shaped = spectrum * audible * np.maximum(frequencies, LOWEST) ** (-slope / 2)
@@ -60,7 +61,7 @@ def coloured(n: int, rng: Rng, slope: float) -> Wave:
 
 def hum(n: int, rng: Rng) -> Wave:
     """The mains and its harmonics, over a faint hiss."""
-    t = np.arange(n) / RATE
+    t = np.arange(n) / SAMPLE_RATE
     mains = rng.choice([50.0, 60.0])
     wave = 0.01 * rng.standard_normal(n)
     for k in (1, 2, 3, 4, 5, 6, 8, 10):
@@ -70,7 +71,7 @@ def hum(n: int, rng: Rng) -> Wave:
 
 def fan(n: int, rng: Rng) -> Wave:
     """Moving air, louder whenever a blade passes, and the motor's tone."""
-    t = np.arange(n) / RATE
+    t = np.arange(n) / SAMPLE_RATE
     blades = rng.uniform(40, 120)
     air = coloured(n, rng, 1.5)
     tone = np.sin(2 * np.pi * rng.uniform(200, 400) * t)
@@ -83,9 +84,9 @@ def keys(n: int, rng: Rng) -> Wave:
     wave = coloured(n, rng, 1.0)
     wave *= 0.01 / wave.std()
     at = 0
-    while (at := at + int(RATE * rng.uniform(0.11, 0.5))) < n:
-        length = min(n - at, int(RATE * rng.uniform(0.01, 0.04)))
-        decay = np.exp(-np.arange(length) / (RATE * rng.uniform(0.001, 0.006)))
+    while (at := at + int(SAMPLE_RATE * rng.uniform(0.11, 0.5))) < n:
+        length = min(n - at, int(SAMPLE_RATE * rng.uniform(0.01, 0.04)))
+        decay = np.exp(-np.arange(length) / (SAMPLE_RATE * rng.uniform(0.001, 0.006)))
         wave[at : at + length] += rng.uniform(0.3, 1.0) * decay * rng.standard_normal(length)
     return wave
 
@@ -96,11 +97,11 @@ def music(n: int, rng: Rng) -> Wave:
     wave = np.zeros(n)
     at = 0
     while at < n:
-        length = min(n - at, RATE)
-        t = np.arange(length) / RATE
+        length = min(n - at, SAMPLE_RATE)
+        t = np.arange(length) / SAMPLE_RATE
         for tone in (rng.choice(scale), rng.choice(scale[:3]) / 2):
             wave[at : at + length] += sum(np.sin(2 * np.pi * k * tone * t) / k**2 for k in range(1, 7)) * np.exp(-3 * t)
-        at += int(RATE * rng.choice([0.2, 0.2, 0.4]))
+        at += int(SAMPLE_RATE * rng.choice([0.2, 0.2, 0.4]))
     return wave
 
 
@@ -129,7 +130,7 @@ def clips(kind: Kind, turn: int) -> Iterator[Noise]:
     for i, seconds in enumerate(SECONDS):
         # Seeded by the name, so that another kind in the list changes nobody else's sound.
         rng = np.random.default_rng([SEED, i, *kind.name.encode()])
-        wave = kind.make(seconds * RATE, rng)
+        wave = kind.make(seconds * SAMPLE_RATE, rng)
         if not kind.levels:
             yield Noise(f"{kind.name}-{i}-{seconds}s", in_16_bits(wave))
             continue

@@ -15,9 +15,10 @@ from whisper158.data import audio, manifest
 from whisper158.data.manifest import Clip
 from whisper158.errors import die
 from whisper158.evaluate import sounds
-from whisper158.evaluate.accuracy import noises
+from whisper158.evaluate.accuracy import leaderboard, noises
 from whisper158.evaluate.accuracy.noises import Noise
 from whisper158.paths import ROOT
+from whisper158.units import SAMPLE_RATE
 
 Samples = npt.NDArray[np.float32]
 
@@ -67,23 +68,36 @@ def default() -> list[str]:
 
 
 def find(word: str, most: int = 0) -> Set:
-    """The set with this name, or of this manifest or folder with one; its first `most` utterances, where given."""
+    """The set with this name, or of this manifest or folder with one; its first `most` utterances, where given. A set
+    of the leaderboard that does not lie here is fetched; of those, `most` are evenly spaced."""
     if word in MADE:
         return made(word, MADE[word]()[: most or None])
     if word == ASTERISK:
         prompts = sounds.sounds()[: most or None]
         return recorded(word, [Clip(s.id, s.path, s.text, word, s.seconds, s.licence, word) for s in prompts])
+    if word in leaderboard.SETS and not named(word).is_file():
+        return recorded(word, leaderboard.fetch(word, most))
     path = path_of(word)
     name = path.parent.name if path.name == MANIFEST else path.stem
     return recorded(name, manifest.read(path)[: most or None])
 
 
+def check(word: str) -> None:
+    """Raises UserError where find() has nothing to find; fetches nothing."""
+    if word not in (*MADE, ASTERISK, *leaderboard.SETS):
+        manifest.read(path_of(word))
+
+
+def named(word: str) -> Path:
+    return FOLDER / word / MANIFEST
+
+
 def path_of(word: str) -> Path:
-    named = FOLDER / word / MANIFEST
-    path = named if named.is_file() and "/" not in word else Path(word)
+    path = named(word) if named(word).is_file() and "/" not in word else Path(word)
     path = path / MANIFEST if path.is_dir() else path
     if not path.is_file():
-        die(f"there is no set {word!r}", f"sets are {', '.join(names())}, or the path of a manifest")
+        known = ", ".join([*names(), *leaderboard.SETS])
+        die(f"there is no set {word!r}", f"sets are {known}, or the path of a manifest")
     return path
 
 
@@ -95,7 +109,7 @@ def recorded(name: str, clips: Sequence[Clip]) -> Set:
 
 
 def made(name: str, clips: Sequence[Noise]) -> Set:
-    return of(name, [Utterance(c.id, "", len(c.samples) / noises.RATE, partial(np.copy, c.samples)) for c in clips])
+    return of(name, [Utterance(c.id, "", len(c.samples) / SAMPLE_RATE, partial(np.copy, c.samples)) for c in clips])
 
 
 def of(name: str, utterances: Sequence[Utterance]) -> Set:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from whisper158 import needs
+from whisper158 import flags, needs
 from whisper158.build import runtime
 from whisper158.console import console, say
 from whisper158.errors import die
@@ -30,10 +30,10 @@ from whisper158.evaluate.bench.results import Results, collect
 from whisper158.evaluate.bench.store import Store
 from whisper158.model import models
 from whisper158.run import run
+from whisper158.units import SAMPLE_RATE
 
 PACKAGES = ("pywhispercpp", "faster-whisper", "ctranslate2", "numpy")
 AUDIO_SEED = 158
-SAMPLE_RATE = 16000
 # In each process everything is done twice, and the lesser time counts: the first time has to touch all memory.
 REPEATS = 2
 
@@ -52,39 +52,23 @@ class Plan:
 
 def plan(models: str, peers: str, seconds: str, tokens: str, threads: str, repeat: str, out: str, fresh: bool) -> Plan:
     """The flags, checked."""
-    chosen = words(peers) if peers != "none" else []
+    chosen = [] if peers == "none" else flags.words("--peers", peers)
     for peer in chosen:
         if peer not in PEERS:
             die(f"there is no peer {peer!r}", f"the peers are {', '.join(PEERS)}, or none")
-    named = words(models)
+    named = flags.words("--models", models)
     for model in named:
         checkpoint(model)
-    if not named:
-        die("bench needs a model", "./inv bench --models tiny.en")
     return Plan(
         models=named,
         peers=chosen,
-        seconds=number("seconds", seconds, 1, 30),
-        tokens=int(number("tokens", tokens, 10, 400)),
-        threads=[int(number("threads", word, 1, 64)) for word in words(threads) or [threads]],
-        rounds=int(number("repeat", repeat, 1, 100)),
-        out=Path(out),
+        seconds=flags.number("--seconds", seconds, 1, 30),
+        tokens=flags.whole("--tokens", tokens, 10, 400),
+        threads=[flags.whole("--threads", word, 1, 64) for word in flags.words("--threads", threads)],
+        rounds=flags.whole("--repeat", repeat, 1, 100),
+        out=flags.out_folder("--out", out),
         fresh=fresh,
     )
-
-
-def words(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-
-
-def number(name: str, text: str, least: int, most: int) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not least <= value <= most or (name != "seconds" and value != int(value)):
-        die(f"--{name} {text} is not a {'' if name == 'seconds' else 'whole '}number from {least} to {most}")
-    return value
 
 
 def bench(plan: Plan) -> None:

@@ -10,6 +10,7 @@ from whisper158.errors import die
 from whisper158.evaluate.bench.ggml_file import KINDS
 from whisper158.model import random
 from whisper158.model.fetch import MODELS
+from whisper158.units import FRAMES_PER_SECOND, TILE, WINDOW_FRAMES
 
 OURS, WHISPERCPP, CTRANSLATE2 = "whisper158", "whisper.cpp", "faster-whisper"
 # What the others are compared with, and the formats of ours in the order in which they are shown.
@@ -21,10 +22,7 @@ PEERS = (*KINDS, "int8")
 # both take part a second time, kept to AVX2.
 AVX2 = "-avx2"
 
-FULL = 1500  # frames
-FRAMES_PER_SECOND = 50
-# Contexts are rounded up to whole tiles of the kernels.
-TILE = 16
+FULL = WINDOW_FRAMES
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
-from whisper158.cache import cache_dir, make_entry
+from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.evaluate.bench import ggml_file
 from whisper158.model import ct2, ggml, random
@@ -22,7 +22,7 @@ def whispercpp(checkpoint: str, kind: str) -> Path:
         with step(f"Writing {name}"):
             ggml_file.write(loaded, ggml_file.KINDS[kind], folder / name)
 
-    return make_entry(entry(f"{checkpoint}-{kind}", ggml_file, ggml), fill) / name
+    return keyed_entry(entry(f"{checkpoint}-{kind}", ggml_file, ggml), fill) / name
 
 
 def ctranslate2(checkpoint: str) -> Path:
@@ -36,7 +36,7 @@ def ctranslate2(checkpoint: str) -> Path:
             ct2_folder.write(loaded, folder)
 
     made_by = f"ct2-{metadata.version('ctranslate2')}"
-    return make_entry(entry(f"{checkpoint}-{made_by}", ct2_folder, ct2), fill)
+    return keyed_entry(entry(f"{checkpoint}-{made_by}", ct2_folder, ct2), fill)
 
 
 def entry(name: str, *modules: object) -> Path:

@@ -9,6 +9,7 @@ its clip goes, with the reason, to a second file. Both files grow clip by clip, 
 import importlib
 import json
 import math
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from whisper158 import needs
+from whisper158 import flags, needs
 from whisper158.build import runtime
 from whisper158.console import say, track
 from whisper158.data.audio import samples
@@ -26,7 +27,9 @@ from whisper158.errors import die
 from whisper158.evaluate import wer
 from whisper158.evaluate.accuracy import signs
 from whisper158.evaluate.engine import Engine, Segment
-from whisper158.model import models
+from whisper158.model import models, random
+from whisper158.model.fetch import MODELS
+from whisper158.model.load import on_hub
 
 REJECTED = "rejected.jsonl"
 
@@ -56,14 +59,15 @@ def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runt
     if not manifests:
         die("model.data.label needs a manifest", "./inv model.data.label FILE")
     limit = _limit(agree)
+    flags.out_file("--out", out, make_folder=True)
+    refused = out.with_name(f"{out.stem}.{REJECTED}")
+    for name in (out, refused):
+        flags.distinct("--out", name, manifests)
     if limit is not None:
         needs.python("evaluate")
-    if through not in LISTENERS:
-        die(f"--through: {through!r} is not one of {', '.join(LISTENERS)}")
     clips = [replace(clip, id=f"{path.parent.name}/{clip.id}") for path in manifests for clip in read(path)]
     if len({clip.id for clip in clips}) < len(clips):
         die("two of the manifests lie in folders of the same name", "write them to two files")
-    refused = out.with_name(f"{out.stem}.{REJECTED}")
     done = _ids(refused) | ({clip.id for clip in read(out)} if out.exists() else set())
     # Clips that are heard together should be of like length.
     todo = sorted((clip for clip in clips if clip.id not in done), key=lambda clip: clip.seconds)
@@ -77,15 +81,20 @@ def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runt
     say(f"{kept} of {len(todo)} clips have a text; {refused.name} says why the others have none")
 
 
+def check_model(model: str, through: str) -> None:
+    """Raises UserError for what no listener can be made of, and fetches nothing."""
+    flags.choice("--through", through, LISTENERS)
+    if through == "runtime":
+        models.check(model)
+    elif not (model in MODELS or model in random.NAMES or on_hub(model) or os.path.exists(os.path.expanduser(model))):
+        die(f"--model {flags.brief(model)} is no checkpoint", f"through pytorch it is {', '.join(MODELS)}, or a path")
+
+
 def _limit(agree: str) -> float | None:
     """The greatest word error rate that `agree` allows; None where only clips without a text are to be heard."""
     if not agree:
         return None
-    try:
-        percent = float(agree)
-    except ValueError:
-        percent = math.nan
-    return percent / 100 if 0 <= percent <= 100 else die(f"--agree: {agree!r} is not a percentage from 0 to 100")
+    return flags.number("--agree", agree, 0, 100) / 100
 
 
 def _label(

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 the whisper158 authors
+# SPDX-License-Identifier: MIT
+"""The listener beside the runtime: OpenAI's code in PyTorch with the runtime's arithmetic and rules."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from whisper158.evaluate.accuracy.contexts import AudioContext
+from whisper158.evaluate.accuracy.listeners import Listener
+from whisper158.model import blob
+
+
+@contextmanager
+def through_pytorch(model: Path, context: AudioContext, threads: int) -> Iterator[Listener]:
+    # Of an optional group of packages.
+    import torch
+
+    from whisper158.evaluate.accuracy.greedy import Simulated
+
+    torch.set_num_threads(threads)
+    yield Simulated(blob.read(model), context)
+
+
+def source() -> bytes:
+    """The code that decides what is heard."""
+    folder = Path(__file__).parent.parent
+    names = ("accuracy/greedy.py", "accuracy/contexts.py", "original.py", "simulate.py")
+    return b"".join((folder / name).read_bytes() for name in names)

@@ -9,16 +9,16 @@ from typing import Any
 from invoke import Collection, Context, Exit, task
 
 from whisper158 import check as checks
-from whisper158 import needs
+from whisper158 import flags, helptexts, needs
 from whisper158.board import demo as demonstration
 from whisper158.board import machine as machines
 from whisper158.board import ontarget
-from whisper158.board.flash import job as flashing
+from whisper158.board.flash import job as flash_jobs
+from whisper158.board.flash import start as flashing
 from whisper158.board.options import Options
-from whisper158.build import image, locks, pins, runtime
+from whisper158.build import image, layer, locks, pins, runtime
 from whisper158.count import counting
 from whisper158.daemon import soak as soaking
-from whisper158.data import label as labels
 from whisper158.data import layouts, speak
 from whisper158.data import split as splits
 from whisper158.errors import die
@@ -26,7 +26,9 @@ from whisper158.evaluate.accuracy import evaluate
 from whisper158.evaluate.bench import bench as benchmark
 from whisper158.lab import start as laboratory
 from whisper158.model import golden, models, shipped
-from whisper158.paths import GOLDEN
+from whisper158.paths import BUILD, GOLDEN
+from whisper158.release import reproduce as reproducing
+from whisper158.train import label as labels
 from whisper158.train import start as training
 
 
@@ -65,14 +67,11 @@ def transcribe(
     vtt: bool = False,
 ) -> None:
     """Print what is said in sound files."""
-    if not files:
-        die("transcribe needs a sound file", "./inv transcribe FILE")
+    switches = {"translate": translate, "timestamps": timestamps, "json": json, "srt": srt, "vtt": vtt}
+    values = {"threads": threads, "language": language, "audio-context": audio_context}
+    options = runtime.options(files, values, switches)
     # Before the model is fetched, because that takes longer to be told that something is missing.
     needs.debian(*runtime.NATIVE.debian)
-    flags = {"translate": translate, "timestamps": timestamps, "json": json, "srt": srt, "vtt": vtt}
-    values = {"threads": threads, "language": language, "audio-context": audio_context}
-    options = [f"--{name}" for name, given in flags.items() if given]
-    options += [f"--{name}={value}" for name, value in values.items() if value is not None]
     if status := runtime.transcribe(models.ensure(model), files, options):
         raise Exit(code=status)
 
@@ -123,10 +122,18 @@ def check(context: Context) -> None:
         raise Exit(code=1)
 
 
+@verb()
+def help_texts(context: Context) -> None:
+    """Write anew the help texts that tests compare with."""
+    needs.debian(*runtime.NATIVE.debian)
+    helptexts.write()
+
+
 @verb(
     positional=["group"],
     help={
-        "group": "dev, torch, oracle (OpenAI's Whisper), opinions, bench, speech, train, evaluate, image, board, layer"
+        "group": "dev, torch, oracle (OpenAI's Whisper), opinions, bench, speech, train, evaluate, moonshine, "
+        "transformers, image, board, layer, release"
     },
 )
 def install(context: Context, group: str = "") -> None:
@@ -159,9 +166,10 @@ def test_on_device(
     host_key: str = "",
     power_command: str = "",
     audio: str = "",
+    packages: str = "",
 ) -> None:
     """Test a machine that has booted our image; the report lies in build/test-on-device."""
-    options = Options(image, model, serial, host, user, identity, host_key, power_command, audio)
+    options = Options(image, model, serial, host, user, identity, host_key, power_command, audio, packages)
     if not ontarget.test_on_device(machines.find(machine), options, k, fast, careful):
         raise Exit(code=1)
 
@@ -242,6 +250,28 @@ def kas_lock(context: Context, update: bool = False) -> None:
     pins.lock(update)
 
 
+@verb(name="sbom", help={"out": "The file to write (default: whisper158-VERSION.cdx.json in build/release)"})
+def release_sbom(context: Context, out: str = "") -> None:
+    """Write the bill of materials: what a release holds, by whom, under which licence (CycloneDX)."""
+    path = Path(out or BUILD / "release" / f"whisper158-{layer.version()}.cdx.json")
+    flags.out_file("--out", path, make_folder=True)
+    needs.python("release")
+    from whisper158.release import sbom
+
+    sbom.write(path)
+    print(path)
+
+
+@verb(
+    name="reproduce",
+    iterable=["model"],
+    help={"model": "Pack this one twice too (./inv model.list); may be given again"},
+)
+def release_reproduce(context: Context, model: list[str]) -> None:
+    """Make runtime and models twice, in other folders and at another time: the bytes must be the same."""
+    reproducing.reproduce(model)
+
+
 @verb(name="build")
 def runtime_build(context: Context) -> None:
     """Build the runtime for this machine."""
@@ -261,9 +291,9 @@ def runtime_cross(context: Context) -> None:
 
 
 @verb(name="fuzz", help={"seconds": "How long, for each fuzzer"})
-def runtime_fuzz(context: Context, seconds: int = 60) -> None:
+def runtime_fuzz(context: Context, seconds: str = "60") -> None:
     """Look for inputs that break the runtime."""
-    runtime.fuzz(f"-max_total_time={seconds}")
+    runtime.fuzz(f"-max_total_time={flags.whole('--seconds', seconds, 1, 31 * 86400)}")
 
 
 @verb(
@@ -279,8 +309,11 @@ def runtime_count(
     context: Context, update: bool = False, opinions: bool = False, model: str = "", frames: str = str(counting.FRAMES)
 ) -> None:
     """Count the instructions of every kernel on the board's processor, and compare with the baselines."""
+    flags.alone("--model", model, {"--update": update, "--opinions": opinions}, "they are about the kernels")
     if model:
         counting.count_one_model(model, frames)
+    elif frames != str(counting.FRAMES):
+        die(f"--frames {frames} says nothing without --model", "./inv runtime.count --model tiny.en-q8 --frames 450")
     else:
         counting.count(update, ask=opinions)
 
@@ -290,17 +323,17 @@ def runtime_count(
     default=True,
     help={
         "image": "The image's folder (default: what ./inv build-image has made); with sd also a card's image",
-        "method": f"How: {', '.join(flashing.METHODS)} (only asks the board what it runs)",
+        "method": f"How: {', '.join(flash_jobs.METHODS)} (only asks the board what it runs)",
         "serial": "The board's serial console, such as /dev/ttyUSB0, which then confirms what runs",
-        "password": "Root's, where the image has one",
+        "password-file": "A file whose first line is root's password, where the image has one; - asks for it",
         "tool": "Synaptics' astra-update, or the folder that has it",
         "boot-images": "The folder astra-usbboot-images that came with it",
         "port": "Where the board is plugged in, if there are several: such as 1-2",
-        "wait": f"Seconds that you may take to put the board into USB boot mode (default: {flashing.WAIT:g})",
+        "wait": f"Seconds that you may take to put the board into USB boot mode (default: {flash_jobs.WAIT:g})",
         "disk": "With sd, the card: such as /dev/sdb",
         "out": "With sd, a file for the card's image; with usb-stick, where the stick is mounted",
         "server": "With tftp, the server's address (default: this computer's)",
-        "tftp-root": f"With tftp, the server's folder (default: {flashing.TFTP_ROOT})",
+        "tftp-root": f"With tftp, the server's folder (default: {flash_jobs.TFTP_ROOT})",
         "full": "With tftp or usb-stick, write the boot partitions too, as a release image wants it the first time",
         "yes": "Ask nothing",
         "dry-run": "Show every command and step, and touch nothing",
@@ -311,7 +344,7 @@ def flash_board(
     image: str = "",
     method: str = "usb",
     serial: str = "",
-    password: str = "",
+    password_file: str = "",
     tool: str = "",
     boot_images: str = "",
     port: str = "",
@@ -326,11 +359,11 @@ def flash_board(
 ) -> None:
     """Check an image, write it onto the board, and have the board say what it then runs."""
     flashing.start(
-        flashing.job(
+        flash_jobs.job(
             image=image,
             method=method,
             serial=serial,
-            password=password,
+            password_file=password_file,
             tool=tool,
             boot_images=boot_images,
             port=port,
@@ -370,6 +403,7 @@ def model_list(context: Context) -> None:
 )
 def model_pack(context: Context, model: str = "", format: str = "", out: str = "", vad: bool = True) -> None:
     """Pack a checkpoint into a .w158 file."""
+    model = model or die("model.pack needs a model", "./inv model.pack tiny.en-q8")
     print(models.pack_to(model, format, out, vad))
 
 
@@ -381,22 +415,28 @@ def model_pack(context: Context, model: str = "", format: str = "", out: str = "
         "resume": "Go on from the run's last checkpoint",
         "steps": "Stop after so many steps, with a checkpoint",
         "dry-run": "Measure what it would cost here, with made-up weights and speech, and keep nothing",
+        "frames": "Of a dry run: the frames (20 ms) in a batch, where the configuration's do not fit into memory",
     },
 )
 def model_train(
-    context: Context, config: str = "", resume: bool = False, steps: str | None = None, dry_run: bool = False
+    context: Context,
+    config: str = "",
+    resume: bool = False,
+    steps: str | None = None,
+    dry_run: bool = False,
+    frames: str | None = None,
 ) -> None:
     """Train a ternary model, or go on training it."""
     if not config:
         die("train needs a configuration", "./inv model.train configs/tiny.en-cpu.yml")
-    if status := training.start(Path(config), resume, steps, dry_run):
+    if status := training.start(Path(config), resume, steps, dry_run, frames):
         raise Exit(code=status)
 
 
 @verb(name="costs", positional=["run"], help={"run": "The folder of a training run; needs no flag: model.costs FOLDER"})
 def model_costs(context: Context, run: str = "") -> None:
     """Show what a training run has cost, stage by stage."""
-    print(training.costs(run))
+    print(training.costs(run or die("model.costs needs the folder of a training run", "./inv model.costs FOLDER")))
 
 
 @verb(
@@ -410,19 +450,20 @@ def model_costs(context: Context, run: str = "") -> None:
 )
 def model_export(context: Context, run: str = "", out: str = "", name: str = "") -> None:
     """Pack what a training run has learnt into a .w158 file."""
+    run = run or die("model.export needs the folder of a training run, or a checkpoint", "./inv model.export FOLDER")
     print(training.export(run, out, name))
 
 
 @verb(name="install", positional=["file"], help={"file": "The .w158 file; needs no flag: model.install FILE"})
 def model_install(context: Context, file: str = "") -> None:
     """Make a model the layer's own, compressed, under the name that its provenance gives it."""
-    print(shipped.install(file))
+    print(shipped.install(file or die("model.install needs a .w158 file", "./inv model.install FILE")))
 
 
 @verb(name="uninstall", positional=["name"], help={"name": "The model's name: model.uninstall NAME"})
 def model_uninstall(context: Context, name: str = "") -> None:
     """Take a model out of the layer."""
-    shipped.remove(name)
+    shipped.remove(name or die("model.uninstall needs the name of a model", "./inv model.uninstall NAME"))
 
 
 @verb(
@@ -450,7 +491,8 @@ def model_evaluate(
     out: str = "build/evaluate",
 ) -> None:
     """Measure word error rates, and words where nobody speaks."""
-    evaluate.evaluate(evaluate.plan(models, sets, audio_context, through, clips, threads, out))
+    plan = evaluate.plan(models, sets, audio_context, through, clips, threads, out)
+    evaluate.evaluate(evaluate.judged(plan))
 
 
 @verb(name="golden")
@@ -506,6 +548,7 @@ def data_index(
     no_text: bool = False,
 ) -> None:
     """Write a manifest of recordings."""
+    source = source or die("model.data.index needs a folder or a dataset", "./inv model.data.index FOLDER")
     layouts.index(source, Path(out), licence, split=split, keep_text=not no_text)
 
 
@@ -530,7 +573,7 @@ def data_label(
     agree: str = "",
 ) -> None:
     """Have a float model write down what is said in recordings without a text."""
-    needs.debian(*runtime.NATIVE.debian)
+    labels.check_model(model, through)
     labels.label([Path(name) for name in manifests], Path(out), model, through, agree)
 
 
@@ -575,11 +618,12 @@ def daemon_soak(context: Context, minutes: str = "60", model: str = models.DEFAU
     help={
         "config": "A file such as configs/lab/tiny.en.yml: lab.run FILE",
         "processes": "How many cells are made at a time, each in one thread",
+        "ray": "The address of a Ray cluster that makes them instead: auto, HOST:PORT or ray://HOST:PORT",
     },
 )
-def lab_run(context: Context, config: str = "", processes: str = "1") -> None:
+def lab_run(context: Context, config: str = "", processes: str = "1", ray: str = "") -> None:
     """Quantise models without training, by many methods to many formats, and hear what they say."""
-    laboratory.run(Path(config or die("lab.run needs a file", "./inv lab.run configs/lab/tiny.en.yml")), processes)
+    laboratory.run(Path(config or die("lab.run needs a file", "./inv lab.run configs/lab/tiny.en.yml")), processes, ray)
 
 
 @verb(name="report", positional=["config"], help={"config": "The file that lab.run was given: lab.report FILE"})
@@ -608,6 +652,7 @@ namespace = Collection(
     bench,
     test,
     check,
+    help_texts,
     test_on_device,
     install,
     lock,
@@ -617,6 +662,7 @@ namespace = Collection(
     flash=Collection(flash_board, flash_udev),
     runtime=Collection(runtime_build, runtime_test, runtime_cross, runtime_fuzz, runtime_count),
     daemon=Collection(daemon_soak),
+    release=Collection(release_sbom, release_reproduce),
     lab=Collection(lab_run, lab_report, lab_pack),
     model=Collection(
         model_list,

@@ -92,9 +92,12 @@ def fetch(packages: tuple[str, ...], work: Path, architecture: str, dependencies
     return apt.download_with_dependencies(*packages) if dependencies else apt.download(*packages)
 
 
-def extract(package: Path, tree: Path) -> None:
-    """Unpacks the content of a .deb file into `tree`; it does not belong to the owners that it has in the package."""
-    run(["dpkg-deb", "--extract", package, tree])
+def extract(package: Path, tree: Path) -> list[str]:
+    """Unpacks the content of a .deb file into `tree`; it does not belong to the owners that it has in the package.
+
+    Returns what there was, as tar lists it.
+    """
+    return run(["dpkg-deb", "--vextract", package, tree]).splitlines()
 
 
 def make_links_relative(tree: Path) -> None:

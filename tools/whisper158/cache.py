@@ -4,11 +4,15 @@
 
 import fcntl
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from whisper158.errors import die
+
+KEY = re.compile(r"[0-9a-f]{12}$")
 
 
 def cache_dir() -> Path:
@@ -46,6 +50,28 @@ def make_entry(entry: Path, fill: Callable[[Path], None]) -> Path:
             "make room there, or set $WHISPER158_CACHE to a folder that can be written",
         )
     return entry
+
+
+def keyed_entry(entry: Path, fill: Callable[[Path], None], kept_days: float = 14) -> Path:
+    """make_entry() for a name that ends in the first 12 digits of a checksum of all that decides what is in it. Entries
+    whose names differ in nothing else were made of what has changed since: those that were not used for so many days
+    are removed."""
+    make_entry(entry, fill)
+    prefix = KEY.sub("", entry.name)
+    try:
+        entry.touch()
+        others = [other for other in entry.parent.iterdir() if _another(other.name, prefix) and other != entry]
+        old = [other for other in others if time.time() - other.stat().st_mtime > kept_days * 86400]
+    except OSError:
+        # Of a cache that cannot be written everything can still be used.
+        return entry
+    for other in old:
+        shutil.rmtree(other, ignore_errors=True)
+    return entry
+
+
+def _another(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) and KEY.fullmatch(name.removeprefix(prefix)) is not None
 
 
 def _fill(entry: Path, fill: Callable[[Path], None]) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from whisper158 import needs
+from whisper158 import flags, needs
 from whisper158.board import ontarget
 from whisper158.board.machine import EMULATOR
 from whisper158.board.options import Options
@@ -45,14 +45,17 @@ def check() -> bool:
 
 def test(expression: str = "", fast: bool = False) -> bool:
     """Everything; or with `expression`, the Python tests that match it. Returns whether all is well."""
-    needs.debian("check", "native", "cross", "fuzz", "speech", "tests", "emulator", "card", "uboot")
-    for group in ("dev", "image", "board", "layer"):
-        needs.python(group)
     if expression:
-        return run_stages([Stage("Python tests", lambda: pytest("-k", expression))])
+        flags.expression("-k", expression)
+    needs.debian("check", "native", "cross", "fuzz", "speech", "tests", "emulator", "card", "uboot")
+    for group in ("dev", "image", "board", "layer", "release"):
+        needs.python(group)
+    quick = ("-m", "not slow") if fast else ()
+    if expression:
+        return run_stages([Stage("Python tests", lambda: pytest("-k", expression, *quick))])
     stages = [*static_stages(), Stage("runtime with sanitizers", lambda: runtime.test(runtime.ASAN))]
     if fast:
-        stages.append(Stage("Python tests", lambda: pytest("-m", "not slow")))
+        stages.append(Stage("Python tests", lambda: pytest(*quick)))
     else:
         stages += [
             Stage("runtime on aarch64", lambda: runtime.test(runtime.AARCH64)),
@@ -68,6 +71,7 @@ def test(expression: str = "", fast: bool = False) -> bool:
 def static_stages() -> list[Stage]:
     return [
         Stage("ruff", lambda: python("ruff", "check", "--quiet")),
+        Stage("ruff format", lambda: python("ruff", "format", "--check", "--quiet", *tracked_files("*.py"))),
         Stage("mypy", lambda: python("mypy", "--no-error-summary")),
         Stage("reuse", lambda: python("reuse", "lint", "--lines")),
         Stage("codespell", lambda: python("codespell_lib", *tracked_files())),
@@ -119,6 +123,6 @@ def command(*words: str) -> None:
         die(f"{words[2] if words[0] == sys.executable else words[0]} found something to mend")
 
 
-def tracked_files() -> list[str]:
+def tracked_files(*patterns: str) -> list[str]:
     """What git knows, so that build folders and downloads are not looked at."""
-    return run(["git", "ls-files", "-z"], cwd=ROOT).rstrip("\0").split("\0")
+    return run(["git", "ls-files", "-z", *patterns], cwd=ROOT).rstrip("\0").split("\0")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a person did or met, said in one sentence, as opposed to a bug of ours."""
 
+import os
 from typing import NoReturn
 
 
@@ -21,7 +22,18 @@ class UserError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        return visible(f"{self.message}\n  {self.hint}" if self.hint else self.message)
+
+
+class Usage(UserError):
+    """A flag, or its value, that is not as it must be."""
+
+    status = os.EX_USAGE
+
+
+def visible(text: str) -> str:
+    """Names of files and what programs wrote may hold anything; none of it is to reach a terminal as a command."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def die(message: str, hint: str | None = None) -> NoReturn:

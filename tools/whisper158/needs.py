@@ -55,7 +55,7 @@ DEBIAN: dict[str, tuple[str, ...]] = {
         *("build-essential", "chrpath", "cpio", "diffstat", "file", "gawk", "git", "locales", "lz4", "quilt"),
         *("rpcsvc-proto", "wget", "xz-utils", "zstd"),
     ),
-    "tests": ("mount", "scdoc", "systemd"),
+    "tests": ("fish", "mount", "scdoc", "systemd", "zsh"),
     "uboot": ("qemu-system-arm", "u-boot-qemu"),
 }
 
@@ -69,9 +69,14 @@ PYTHON: dict[str, tuple[str, ...]] = {
     "speech": (),
     "train": ("torch",),
     "evaluate": (),
+    "moonshine": (),
+    "transformers": ("torch", "moonshine"),
+    "references": ("torch",),
     "image": (),
     "board": (),
     "layer": (),
+    "release": (),
+    "ray": (),
 }
 
 

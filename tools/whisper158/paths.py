@@ -5,7 +5,10 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ROOT / "meta-whisper158" / "runtime"
+LAYER = ROOT / "meta-whisper158"
+RUNTIME = LAYER / "runtime"
+# Models that come with the layer: NAME.w158.xz, and what the recipe says of it, NAME.inc and NAME.provenance.
+MODELS = LAYER / "recipes-whisper158" / "whisper158-model" / "files"
 # Never inside RUNTIME: BitBake's fetcher hashes and copies all of that folder.
 BUILD = ROOT / "build"
 REQUIREMENTS = ROOT / "requirements"

@@ -16,6 +16,8 @@ Command = Sequence[str | os.PathLike[str]]
 
 # Of a failed program's output, what is shown: its last lines nearly always name the cause.
 LAST_LINES = 40
+# Where Debian has mke2fs, depmod and others that need no root; the PATH of an ordinary user does not lead there.
+ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class CommandError(UserError):
@@ -32,7 +34,7 @@ def run(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | N
         done = subprocess.run(
             command,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=environment(env or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -49,10 +51,15 @@ def run(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | N
 def show(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
     """Runs `command` on our own standard streams and returns its exit status (128 + signal, as a shell would)."""
     try:
-        code = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}).returncode
+        code = subprocess.run(command, cwd=cwd, env=environment(env or {})).returncode
     except FileNotFoundError:
         absent(command)
     return code if code >= 0 else 128 - code
+
+
+def environment(added: Mapping[str, str]) -> dict[str, str]:
+    env = {**os.environ, **added}
+    return env | {"PATH": os.pathsep.join((env.get("PATH") or os.defpath, *ADMINISTRATORS))}
 
 
 def tool(name: str) -> str:

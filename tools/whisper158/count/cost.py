@@ -86,7 +86,6 @@ KINDS = (
 
 VECTOR = re.compile(r"\b(v\d+\.|[bhsdq]\d+\b)")
 QUAD = re.compile(r"v\d+\.(16b|8h|4s|2d)|\bq\d+\b")
-QUAD_REGISTERS = re.compile(r"\bq\d+\b|\bv\d+\.(?:16b|8h|4s|2d)")
 LANE = re.compile(r"\{.*\}\[\d+\]")
 GENERAL = re.compile(r"\b([wx]\d+|[wx]zr)\b")
 # An operand that is shifted or extended on the way costs the integer unit that multiplies.

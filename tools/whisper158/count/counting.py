@@ -5,6 +5,7 @@
 import shutil
 from pathlib import Path
 
+from whisper158 import flags
 from whisper158.build import runtime
 from whisper158.console import say, step
 from whisper158.count import assembly, baselines, opinions, report
@@ -51,10 +52,9 @@ def count(update: bool = False, ask: bool = False) -> None:
 
 def count_one_model(model: str, frames: str) -> None:
     """Prints what a whole model takes, and in which functions."""
-    if not frames.isdecimal() or int(frames) not in range(1, MOST_FRAMES + 1):
-        die(f"--frames is {frames}, where a model listens to 1 to {MOST_FRAMES}")
+    number = flags.whole("--frames", frames, 1, MOST_FRAMES)
     path = models.ensure(model)
-    execution = count_model(runtime.build(runtime.AARCH64), path, path.stem, int(frames))
+    execution = count_model(runtime.build(runtime.AARCH64), path, path.stem, number)
     rows = joined(execution)
     print(report.table(rows, None, []))
     for row, region in zip(rows, sorted(set(execution.profile.regions) - {0}), strict=True):

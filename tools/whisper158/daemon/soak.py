@@ -20,6 +20,7 @@ from typing import IO
 
 import numpy as np
 
+from whisper158 import flags
 from whisper158.build import runtime
 from whisper158.console import duration, say
 from whisper158.data.audio import SAMPLE_RATE, Floats, load
@@ -31,7 +32,7 @@ from whisper158.model import models
 SHORTEST, LONGEST = 1.5, 12.0
 PAUSES = (1.0, 5.0)  # seconds
 NOISE = 1e-3  # of full scale: a quiet room
-WEEK = 7 * 24 * 60  # minutes
+SHORT, WEEK = 0.01, 7 * 24 * 60  # minutes
 READY = 300.0  # seconds
 WATCHED = 10.0  # seconds between looks at the memory
 # The first part of the time is there to get warm. After it, what a daemon keeps may grow by no more.
@@ -66,7 +67,8 @@ class Watch:
 
 def soak(minutes: str, model: str) -> None:
     """Raises UserError if an utterance was missed, audio was dropped, or the memory grew."""
-    seconds = 60 * parse(minutes)
+    seconds = 60 * flags.number("--minutes", minutes, SHORT, WEEK)
+    models.check(model)
     program = runtime.build(runtime.NATIVE) / "daemon" / "whisper158d"
     path = models.ensure(model)
     with TemporaryDirectory() as folder:
@@ -77,16 +79,6 @@ def soak(minutes: str, model: str) -> None:
         faults.append(f"the daemon ended with status {status}")
     if faults:
         raise UserError("; ".join(faults))
-
-
-def parse(minutes: str) -> float:
-    try:
-        value = float(minutes)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= WEEK:
-        die(f"--minutes: {minutes!r} is not a number between 0 and a week's {WEEK}")
-    return value
 
 
 def listen(program: Path, model: Path, folder: Path, seconds: float) -> tuple[list[Spoken], Watch, int]:

@@ -12,8 +12,8 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -49,6 +49,7 @@ class Dtype(IntEnum):
     U32 = 5
     T158 = 6
     I4 = 7
+    U4 = 8
 
 
 class Packing(IntEnum):
@@ -58,7 +59,9 @@ class Packing(IntEnum):
     T5 = 3
 
 
-QUANTISED = (Dtype.I8, Dtype.I4, Dtype.T158)
+NIBBLES = (Dtype.I4, Dtype.U4)
+QUANTISED = (Dtype.I8, *NIBBLES, Dtype.T158)
+MOST_ZERO = 15  # a zero point is one of the codes
 STORAGE: Mapping[Dtype, np.dtype[Any]] = MappingProxyType(
     {
         Dtype.F32: np.dtype("<f4"),
@@ -68,6 +71,7 @@ STORAGE: Mapping[Dtype, np.dtype[Any]] = MappingProxyType(
         Dtype.U32: np.dtype("<u4"),
         Dtype.T158: np.dtype("u1"),
         Dtype.I4: np.dtype("u1"),
+        Dtype.U4: np.dtype("u1"),
     }
 )
 
@@ -105,9 +109,21 @@ class Section:
         return Section(f"{self.name}.scale", Dtype.F32, (rows, channels // self.group), optional=self.optional)
 
     @property
+    def zero(self) -> "Section":
+        """The section of zero points that stands beside an asymmetric one."""
+        return replace(self.scale, name=f"{self.name}.zero", dtype=Dtype.U8)
+
+    @property
+    def beside(self) -> tuple["Section", ...]:
+        """All that has to stand beside it, in the order in which it is written."""
+        if not self.group:
+            return ()
+        return (self.scale, self.zero) if self.dtype == Dtype.U4 else (self.scale,)
+
+    @property
     def stored_shape(self) -> tuple[int, ...]:
         """Shape of the payload as an array of STORAGE[dtype]: what is packed several to a byte counts as bytes."""
-        if self.dtype == Dtype.I4:
+        if self.dtype in NIBBLES:
             return (self.shape[0], self.shape[1] // 2)
         if self.packing == Packing.PLAIN:
             return self.shape
@@ -153,30 +169,34 @@ def _problem_of_group(section: Section) -> str | None:
     group = section.group
     if group <= 0 or channels % group or (group != channels and group % GROUP_STEP):
         return f"group is {group}, it must be {channels} (a whole row) or a multiple of {GROUP_STEP} that divides it"
-    if section.dtype == Dtype.I4 and group % GROUP_STEP:
-        return f"group is {group}, it must be a multiple of {GROUP_STEP} for i4"
+    if section.dtype in NIBBLES and group % GROUP_STEP:
+        return f"group is {group}, it must be a multiple of {GROUP_STEP} for {section.dtype.name.lower()}"
     if section.dtype == Dtype.T158 and rows % 4:
         return f"shape[0] is {rows}, it must be a multiple of 4 for t158"
     return None
 
 
-def problem_of_scale(section: Section, sections: Mapping[str, Section]) -> str | None:
-    """What is wrong with the section that holds the scales of `section`, if it has any."""
-    if not section.group:
-        return None
-    want = section.scale
-    have = sections.get(want.name)
-    if have is None:
-        return f"there is no section {want.name} beside it"
-    return None if have == want else f"its section {want.name} must be f32 of shape {list(want.shape)}, flags alike"
+def problem_of_beside(section: Section, sections: Mapping[str, Section]) -> str | None:
+    """What is wrong with the sections that hold the scales and the zero points of `section`, if it has any."""
+    for want in section.beside:
+        have = sections.get(want.name)
+        if have is None:
+            return f"there is no section {want.name} beside it"
+        if have != want:
+            kind = want.dtype.name.lower()
+            return f"its section {want.name} must be {kind} of shape {list(want.shape)}, flags alike"
+    return None
 
 
-def problem_of_values(section: Section, array: Array, is_scale: bool) -> str | None:
-    """The rule on values that the payload breaks, if any. `array` has STORAGE's dtype and the stored shape."""
+def problem_of_values(section: Section, array: Array, beside: Container[Section]) -> str | None:
+    """The rule on values that the payload breaks, if any. `array` has STORAGE's dtype and the stored shape; `beside`
+    holds all sections that are others' scales and zero points."""
     if section.dtype in (Dtype.F32, Dtype.F16):
         if not np.isfinite(array).all():
             return "a value is infinite or not a number"
-        return "a scale is negative" if is_scale and np.signbit(array).any() else None
+        return "a scale is negative" if section in beside and np.signbit(array).any() else None
+    if section.dtype == Dtype.U8:
+        return f"a zero point is above {MOST_ZERO}" if section in beside and (array > MOST_ZERO).any() else None
     if section.dtype == Dtype.I8:
         return "a weight is -128" if (array == -128).any() else None
     if section.dtype == Dtype.I4:
@@ -230,20 +250,20 @@ def _check_sections(path: Path, sections: Sequence[Section]) -> None:
     if len(by_name) != len(sections):
         die(f"{path}: two sections have one name")
     for section in sections:
-        problem = problem_of_section(section) or problem_of_scale(section, by_name)
+        problem = problem_of_section(section) or problem_of_beside(section, by_name)
         if problem:
             die(f"{path}: section {section.name}: {problem}")
 
 
 def _write_into(file: IO[bytes], path: Path, sections: Sequence[Section], payloads: Iterable[Array]) -> None:
-    scales = {section.scale.name for section in sections if section.group}
+    beside = {other for section in sections for other in section.beside}
     end = HEADER.size + ENTRY.size * len(sections)
     file.write(bytes(end))
     table = b""
     for section, payload in zip(sections, payloads, strict=True):
         if payload.dtype != STORAGE[section.dtype] or payload.shape != section.stored_shape:
             raise ValueError(f"{section.name}: payload is {payload.dtype}{list(payload.shape)}, section is {section}")
-        problem = problem_of_values(section, payload, section.name in scales)
+        problem = problem_of_values(section, payload, beside)
         if problem:
             die(f"{path}: section {section.name}: {problem}")
         data = np.ascontiguousarray(payload).view(np.uint8).data
@@ -478,7 +498,7 @@ def _read_section(name: str, index: int, entry: tuple[Any, ...]) -> Section:
 
 
 def _check_payloads(blob: Blob, checksums: Mapping[str, int]) -> None:
-    scales = {section.scale.name for section in blob.sections.values() if section.group}
+    beside = {other for section in blob.sections.values() for other in section.beside}
     end = HEADER.size + ENTRY.size * len(blob.sections)
     for label, section in blob.sections.items():
         offset = blob.offsets[label]
@@ -487,7 +507,7 @@ def _check_payloads(blob: Blob, checksums: Mapping[str, int]) -> None:
         end = offset + section.size
         if checksum(blob.data[offset:end].data) != checksums[label]:
             _damaged(blob.name, f"checksum of section {label} does not match")
-        problem = problem_of_scale(section, blob.sections)
-        problem = problem or problem_of_values(section, blob.array(label), label in scales)
+        problem = problem_of_beside(section, blob.sections)
+        problem = problem or problem_of_values(section, blob.array(label), beside)
         if problem:
             _refuse(blob.name, f"section {label}", problem)

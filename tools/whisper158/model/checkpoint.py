@@ -149,8 +149,8 @@ def bfloat16_to_float32(bits: npt.NDArray[np.uint16]) -> Array:
 class FileTensors:
     """The tensors of a file under the file's own names, handed out one at a time, each checked."""
 
-    def __init__(self, file: Path, tensors: Mapping[str, Array]) -> None:
-        self._file = file
+    def __init__(self, file: Path, tensors: Mapping[str, Array], kind: str = "Whisper") -> None:
+        self._file, self._kind = file, kind
         self._left = dict(tensors)
 
     def _get(self, name: str) -> Array:
@@ -185,7 +185,7 @@ class FileTensors:
         return self._left.pop(name, None)
 
     def drop_copy(self, name: str, original: Array) -> None:
-        """Drop a second copy of a tied weight; a model in which the two differ is not a Whisper model."""
+        """Drop a second copy of a tied weight; a model in which the two differ is of another kind."""
         copy = self.drop(name)
         if copy is not None and not np.array_equal(copy, original):
             die(f"{self._file}: tensor {name} differs from the token embedding that it should be tied to")
@@ -194,4 +194,4 @@ class FileTensors:
         """Refuse whatever has not been asked for: ignoring a weight would change what the model computes."""
         if self._left:
             more = f" (and {len(self._left) - 1} more)" if len(self._left) > 1 else ""
-            die(f"{self._file}: tensor {min(self._left)!r}{more} has no place in a Whisper model of this size")
+            die(f"{self._file}: tensor {min(self._left)!r}{more} has no place in a {self._kind} model of this size")

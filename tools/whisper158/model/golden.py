@@ -49,6 +49,15 @@ CODINGS = (
     Coding(Dtype.T158, Packing.T4, group=64),
 )
 
+# Those of 4 bits take the places of others that come again.
+NIBBLES = {
+    "decoder.blocks.1.attn.key.weight": Coding(Dtype.I4),
+    "decoder.blocks.1.attn.value.weight": Coding(Dtype.U4, group=32),
+    "decoder.blocks.1.cross_attn.key.weight": Coding(Dtype.I4, group=32),
+    "decoder.blocks.1.cross_attn.value.weight": Coding(Dtype.U4),
+    HEAD: Coding(Dtype.I4, group=32),
+}
+
 
 def golden() -> Checkpoint:
     """The checkpoint that the golden file is packed from."""
@@ -67,7 +76,7 @@ def golden() -> Checkpoint:
 def recipe() -> Recipe:
     codings = dict(zip(_linears(), (CODINGS[i % len(CODINGS)] for i in count()), strict=False))
     return Recipe(
-        coding={**codings, HEAD: Coding(Dtype.I4, group=32)}.__getitem__,
+        coding={**codings, **NIBBLES}.__getitem__,
         activation_bits=8,
         min_audio_ctx=8,
         special=special_tokens(len(VOCABULARY), N_VOCAB, multilingual=True),

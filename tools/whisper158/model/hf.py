@@ -119,10 +119,8 @@ def _read_shard(file: Path) -> dict[str, Array]:
     return {name: _array(file, name, view) for name, view in views}
 
 
-def read(folder: Path) -> Contents:
-    """Read a folder with config.json and model.safetensors or its shards, float16, bfloat16 or float32."""
-    dims = _dims(folder / "config.json")
-    check_dims(dims, folder / "config.json")
+def stored(folder: Path, kind: str = "Whisper") -> tuple[FileTensors, tuple[Path, ...]]:
+    """All tensors of a folder, whatever the model, and the files that they are in."""
     file, weights = _files(folder)
     found: dict[str, Array] = {}
     for shard in weights:
@@ -132,7 +130,14 @@ def read(folder: Path) -> Contents:
             if key in found:
                 die(f"{shard}: tensor {name!r} is there twice")
             found[key] = array
-    stock = FileTensors(file, found)
+    return FileTensors(file, found, kind), weights
+
+
+def read(folder: Path) -> Contents:
+    """Read a folder with config.json and model.safetensors or its shards, float16, bfloat16 or float32."""
+    dims = _dims(folder / "config.json")
+    check_dims(dims, folder / "config.json")
+    stock, weights = stored(folder)
     tensors = {name: stock.take(_hf_name(name), shape) for name, shape in tensor_shapes(dims).items()}
     stock.drop_copy("proj_out.weight", tensors["decoder.token_embedding.weight"])
     stock.done()

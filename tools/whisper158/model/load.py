@@ -37,8 +37,8 @@ def load(name_or_path: str) -> Checkpoint:
         path = Path(os.path.expanduser(name_or_path))
         if name_or_path and path.exists():
             return _load_path(path)
-        if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name_or_path):
-            return _load_path(_fetch_from_hub(name_or_path), title=name_or_path)
+        if on_hub(name_or_path):
+            return _load_path(fetch_from_hub(name_or_path), title=name_or_path)
     except OSError as error:
         die(f"{error.filename or name_or_path}: {error.strerror or error}")
     die(
@@ -108,7 +108,13 @@ def _default_vocabulary(dims: Dims) -> tuple[bytes, ...]:
     return vocabulary.from_ct2_folder(fetch("base" if dims.multilingual else "tiny.en"), dims)
 
 
-def _fetch_from_hub(name: str) -> Path:
+def on_hub(name: str) -> bool:
+    """Whether a hub may have a model of this name"""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
+
+
+def fetch_from_hub(name: str) -> Path:
+    """The folder of a model of the Hugging Face hub. Raises UserError."""
     try:
         hub = importlib.import_module("huggingface_hub")
     except ImportError:

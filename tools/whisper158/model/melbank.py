@@ -5,7 +5,8 @@
 import numpy as np
 import numpy.typing as npt
 
-SAMPLE_RATE = 16000
+from whisper158.units import SAMPLE_RATE
+
 BINS = 201  # of a 400-point transform
 
 # Slaney's scale ("Auditory Toolbox", 1998) is linear below 1000 Hz and logarithmic above.

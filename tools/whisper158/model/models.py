@@ -3,15 +3,15 @@
 """Models by name: NAME-FORMAT, such as tiny.en-q8, packed at first use and kept in the cache."""
 
 import hashlib
-import shutil
-import time
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from whisper158.cache import cache_dir, make_entry
+from whisper158 import flags
+from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.errors import die
-from whisper158.model import random, shipped, silero
+from whisper158.model import blob, random, shipped, silero
 from whisper158.model.blob import Packing
 from whisper158.model.fetch import MODELS
 from whisper158.model.load import load
@@ -20,19 +20,32 @@ from whisper158.model.pack import FORMATS, Format, pack
 # Until a ternary model is as good (docs/model-card.md), the smallest one whose text can be trusted.
 DEFAULT = "tiny.en-q8"
 
-# Days after which a packed model that nobody asked for, and that today's code would pack anew, is dropped.
-KEPT_DAYS = 14
-
 
 def ensure(model: str) -> Path:
     """The .w158 file of `model`: a path (which must exist), or a name of one that is shipped or is packed now."""
-    path = Path(model)
-    if path.suffix == ".w158" or "/" in model:
-        return path if path.is_file() else die(f"there is no model file {model}")
+    if is_path(model):
+        return file(model)
     if model in shipped.names():
         return shipped.ensure(model)
-    checkpoint, format = split(model)
+    checkpoint, format = named(model)
     return packed(checkpoint, FORMATS[format])
+
+
+def check(model: str) -> None:
+    """Raises UserError where ensure() would, or the file is damaged; fetches and packs nothing, so it can come before
+    what takes long."""
+    if is_path(model):
+        blob.read(file(model))
+    elif model not in shipped.names():
+        named(model)
+
+
+def is_path(model: str) -> bool:
+    return "/" in model or model.endswith(".w158")
+
+
+def file(model: str) -> Path:
+    return Path(model) if os.path.isfile(model) else die(f"there is no model file {model}")
 
 
 def packed(checkpoint: str, form: Format) -> Path:
@@ -45,10 +58,7 @@ def packed(checkpoint: str, form: Format) -> Path:
         with step(f"Packing {model}"):
             pack(loaded, form, folder / f"{model}.w158", detector=detector)
 
-    entry = make_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill)
-    entry.touch()
-    drop_old(entry)
-    return entry / f"{model}.w158"
+    return keyed_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill) / f"{model}.w158"
 
 
 def with_packings(form: Format, frames: Packing, token: Packing) -> Format:
@@ -69,6 +79,17 @@ def split(model: str) -> tuple[str, str]:
     return checkpoint, format
 
 
+def named(model: str) -> tuple[str, str]:
+    """Checkpoint and format of the name of a model that can be packed without being told where it lies."""
+    checkpoint, format = split(model)
+    if checkpoint not in MODELS and checkpoint not in random.NAMES:
+        die(
+            f"{model!r} is not a model's name: there is no checkpoint {checkpoint!r}",
+            "./inv model.list shows the names; ./inv model.pack makes a file of any other checkpoint",
+        )
+    return checkpoint, format
+
+
 def code_version() -> str:
     """Stands for everything that decides what is in a packed model: the code here, which pins the checkpoints too."""
     digest = hashlib.sha256()
@@ -77,19 +98,13 @@ def code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def drop_old(current: Path) -> None:
-    """Removes what other versions of the code packed, unless it was used lately."""
-    prefix = current.name.removesuffix(code_version())
-    for entry in current.parent.glob(f"{prefix}*"):
-        if entry != current and time.time() - entry.stat().st_mtime > KEPT_DAYS * 86400:
-            shutil.rmtree(entry, ignore_errors=True)
-
-
 def pack_to(model: str, format: str, out: str, vad: bool = True) -> Path:
     """Packs `model` to the file `out`: a name, or where `format` is given, whatever load() takes."""
     checkpoint, form = (model, format) if format else split(model)
     if form not in FORMATS:
         die(f"there is no format {form!r}", f"the formats are {', '.join(FORMATS)}")
+    if out:
+        flags.out_file("--out", out)
     loaded = load(checkpoint)
     path = Path(out or f"{loaded.name}-{form}.w158")
     detector = silero.load() if vad else None

@@ -19,7 +19,7 @@ from whisper158.model.blob import Dtype, Packing, Section
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.melbank import mel_filters
 from whisper158.model.silero import Detector
-from whisper158.model.ternary import Quantised, project, quantise_i4, quantise_i8
+from whisper158.model.ternary import Quantised, project, quantise_i4, quantise_i8, quantise_u4
 from whisper158.model.ternary import pack as pack_codes
 from whisper158.model.tokens import SpecialTokens, space_token, special_tokens, suppressed_tokens
 
@@ -46,8 +46,13 @@ class Coding:
         return Section(name, self.dtype, shape, self.packing, (self.group or shape[1]) if quantised else 0)
 
 
+QUANTISE: Mapping[Dtype, Callable[[Array, int], Quantised]] = MappingProxyType(
+    {Dtype.I8: quantise_i8, Dtype.I4: quantise_i4, Dtype.U4: quantise_u4, Dtype.T158: project}
+)
+
 F16 = Coding(Dtype.F16)
 I8 = Coding(Dtype.I8)
+I4_G32 = Coding(Dtype.I4, group=32)
 I4_G64 = Coding(Dtype.I4, group=64)
 I8_G32 = Coding(Dtype.I8, group=32)
 T2 = Coding(Dtype.T158, Packing.T2)
@@ -87,6 +92,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         for form in (
             Format("f16", frames=F16, token=F16, head=F16, activation_bits=32),
             Format("q8", frames=I8_G32, token=I8_G32, head=F16, activation_bits=32, sensitive=F16),
+            Format("q4", frames=I4_G32, token=I4_G32, head=I8, activation_bits=32),
             Format("t158", frames=T5, token=T2, head=I8, activation_bits=8),
             Format("t158i4", frames=T5, token=T2, head=I4_G64, activation_bits=8),
         )
@@ -281,36 +287,18 @@ def _matrix(checkpoint: Checkpoint, recipe: Recipe, name: str) -> Part:
     rows, channels = checkpoint.tensors[name].shape
     coding = recipe.coding(name)
     section = coding.section(name, (rows, channels))
-    if name in checkpoint.quantised:
-        return Part((section, section.scale), lambda: _trained(checkpoint.quantised[name], section))
-    if coding.dtype == Dtype.I8:
-        return Part((section, section.scale), lambda: _i8(_finite(checkpoint, name), coding))
-    if coding.dtype == Dtype.I4:
-        return Part((section, section.scale), lambda: _i4(_finite(checkpoint, name), coding, section))
-    if coding.dtype == Dtype.T158:
-        return Part((section, section.scale), lambda: _t158(_finite(checkpoint, name), coding, section))
-    return _f16(checkpoint, name)
+    if not section.group:
+        return _f16(checkpoint, name)
+    sections = (section, *section.beside)
+    if name in checkpoint.quantised:  # made for this coding (train/export.py, lab/export.py)
+        return Part(sections, lambda: _payloads(checkpoint.quantised[name], section))
+    quantise = QUANTISE[coding.dtype]
+    return Part(sections, lambda: _payloads(quantise(_finite(checkpoint, name), coding.group), section))
 
 
-def _trained(quantised: Quantised, section: Section) -> tuple[Array, Array]:
-    """Section and codes have been made for each other (train/export.py)."""
+def _payloads(quantised: Quantised, section: Section) -> tuple[Array, ...]:
     codes = quantised.codes if section.dtype == Dtype.I8 else pack_codes(quantised.codes, section)
-    return codes, quantised.scales
-
-
-def _i8(tensor: Array, coding: Coding) -> tuple[Array, Array]:
-    quantised = quantise_i8(tensor, coding.group)
-    return quantised.codes, quantised.scales
-
-
-def _i4(tensor: Array, coding: Coding, section: Section) -> tuple[Array, Array]:
-    quantised = quantise_i4(tensor, coding.group)
-    return pack_codes(quantised.codes, section), quantised.scales
-
-
-def _t158(tensor: Array, coding: Coding, section: Section) -> tuple[Array, Array]:
-    quantised = project(tensor, coding.group)
-    return pack_codes(quantised.codes, section), quantised.scales
+    return (codes, quantised.scales, *(() if quantised.zeros is None else (quantised.zeros,)))
 
 
 def _finite(checkpoint: Checkpoint, name: str) -> Array:
@@ -330,6 +318,6 @@ def _half(checkpoint: Checkpoint, name: str) -> Array:
         largest = np.abs(tensor).max()
         die(
             f"{checkpoint.name}: tensor {name} reaches {largest:g}, beyond the 65504 that a 16-bit float holds",
-            "Where it is a linear layer's, the formats q8 and t158 can hold it.",
+            "Where it is a linear layer's, the formats q8, q4 and t158 can hold it.",
         )
     return half

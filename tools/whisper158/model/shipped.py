@@ -13,15 +13,16 @@ import re
 import shutil
 from pathlib import Path
 
-from whisper158.build.layer import MODELS
-from whisper158.cache import cache_dir, make_entry
+from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.errors import die
 from whisper158.model import blob
+from whisper158.paths import MODELS
 
 FOLDER = MODELS
 SUFFIX = ".w158.xz"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+NAMED = "a name has small letters, digits, and . _ - in between"
 LICENCE = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR) [A-Za-z0-9.+-]+)*")  # SPDX's expressions, without brackets
 LARGEST = 16_000_000  # bytes; a repository keeps every version of a file for ever
 
@@ -39,7 +40,7 @@ def ensure(name: str) -> Path:
         with step(f"Unpacking {name}"):
             unpack(compressed, folder / f"{name}.w158")
 
-    return make_entry(cache_dir() / "blobs" / f"{name}-{digest[:12]}", fill) / f"{name}.w158"
+    return keyed_entry(cache_dir() / "blobs" / f"{name}-{digest[:12]}", fill) / f"{name}.w158"
 
 
 def unpack(compressed: Path, out: Path) -> None:

@@ -12,12 +12,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from whisper158.model.blob import PASSES, Dtype, Packing, Section
+from whisper158.model.blob import NIBBLES, PASSES, Dtype, Packing, Section
 
 # Fractions of max|w| / 7 that quantise_i4 tries as a span's scale: more codes reach 7, the others have finer steps.
 I4_FRACTIONS = np.linspace(1.0, 0.6, 17)
 I4_ROWS = 4096  # at a time: what it works with is many times as large as the weights
 I4_RUN = 32  # channels of a row that are packed together
+MIDDLE = {Dtype.I4: np.int8(8), Dtype.U4: np.int8(0)}  # a nibble less its code
 
 F = TypeVar("F", np.float32, np.float64)
 Floats = npt.NDArray[np.floating]
@@ -28,10 +29,12 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Quantised:
-    """Codes i8 [rows, channels] and scales f32 [rows, channels / group], none negative."""
+    """Codes i8 [rows, channels] and scales f32 [rows, channels / group], none negative; of asymmetric ones zero points
+    u8 like the scales, which are taken off the codes."""
 
     codes: Codes
     scales: Scales
+    zeros: Bytes | None = None
 
     @property
     def group(self) -> int:
@@ -40,6 +43,8 @@ class Quantised:
     def weights(self) -> npt.NDArray[np.float32]:
         """What the codes stand for, [rows, channels]."""
         spans = self.codes.reshape(*self.scales.shape, self.group)
+        if self.zeros is not None:
+            spans = spans - self.zeros.astype(np.int8)[..., None]
         return (spans * self.scales[..., None]).reshape(self.codes.shape)
 
 
@@ -124,12 +129,24 @@ def _best_i4(spans: npt.NDArray[np.float64]) -> tuple[Codes, Scales]:
     return best.astype(np.int8), best_scale[..., 0].astype(np.float32)
 
 
+def quantise_u4(weights: Floats, group: int = 0) -> Quantised:
+    """Asymmetric 4-bit codes, 0 to 15, of a span's extremes: s = (max - min) / 15, z = round_half_even(-min / s) and
+    q = round_half_even(w / s + z), where min <= 0 <= max, so that zero is a code."""
+    spans = _spans(weights, group, np.float32)
+    low, high = np.minimum(spans.min(axis=-1), 0), np.maximum(spans.max(axis=-1), 0)
+    scales = (high - low) / np.float32(15)
+    divisor = np.where(scales > 0, scales, np.float32(1))
+    zeros = np.clip(np.rint(-low / divisor), 0, 15)
+    codes = np.clip(np.rint(spans / divisor[..., None] + zeros[..., None]), 0, 15).astype(np.int8)
+    return Quantised(codes.reshape(weights.shape), scales, zeros.astype(np.uint8))
+
+
 def pack(codes: Codes, section: Section) -> Bytes:
     """Ternary or 4-bit codes [rows, channels] as the payload of `section`, in its stored shape."""
     if codes.shape != section.shape:
         raise ValueError(f"codes are {list(codes.shape)}, section is {section}")
-    if section.dtype == Dtype.I4:
-        return _pack_i4(codes)
+    if section.dtype in NIBBLES:
+        return _pack_nibbles(codes + MIDDLE[section.dtype])
     if section.packing == Packing.T2:
         return _pack_t2(codes)
     return _pack_passes(codes, section)
@@ -139,25 +156,25 @@ def unpack(payload: Bytes, section: Section) -> Codes:
     """The inverse of pack."""
     if payload.shape != section.stored_shape:
         raise ValueError(f"payload is {list(payload.shape)}, section is {section}")
-    if section.dtype == Dtype.I4:
-        return _unpack_i4(payload)
+    if section.dtype in NIBBLES:
+        return _unpack_nibbles(payload) - MIDDLE[section.dtype]
     if section.packing == Packing.T2:
         return _unpack_t2(payload)
     return _unpack_passes(payload, section)
 
 
-def _pack_i4(codes: Codes) -> Bytes:
+def _pack_nibbles(codes: Codes) -> Bytes:
     rows, channels = codes.shape
-    nibbles = (codes + 8).astype(np.uint8).reshape(rows, channels // I4_RUN, 2, I4_RUN // 2)
+    nibbles = codes.astype(np.uint8).reshape(rows, channels // I4_RUN, 2, I4_RUN // 2)
     packed: Bytes = nibbles[:, :, 0] | nibbles[:, :, 1] * np.uint8(16)
     return packed.reshape(rows, channels // 2)
 
 
-def _unpack_i4(payload: Bytes) -> Codes:
+def _unpack_nibbles(payload: Bytes) -> Codes:
     rows, half = payload.shape
     runs = payload.reshape(rows, half // (I4_RUN // 2), I4_RUN // 2)
     nibbles = np.stack((runs & 15, runs >> 4), axis=2)
-    return (nibbles.astype(np.int8) - 8).reshape(rows, 2 * half)
+    return nibbles.astype(np.int8).reshape(rows, 2 * half)
 
 
 def _pack_t2(codes: Codes) -> Bytes:

@@ -10,7 +10,7 @@ import torch
 import whisper
 from whisper.model import Whisper
 
-from whisper158.evaluate.simulate import filled
+from whisper158.evaluate.original import filled
 from whisper158.model.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from whisper158.errors import UserError
 from whisper158.model import blob
 from whisper158.model.blob import STORAGE, Array, Bytes, Dtype, Packing, Section
-from whisper158.model.ternary import pack, project, quantise_i4, quantise_i8
+from whisper158.model.ternary import pack, project, quantise_i4, quantise_i8, quantise_u4
 from whisper158.paths import GOLDEN, ROOT, RUNTIME
 
 CORPUS = RUNTIME / "fuzz" / "corpus" / "fuzz_blob"
@@ -44,6 +44,10 @@ def everything() -> list[Part]:
         section = Section(f"i4_{group}", Dtype.I4, weights.shape, group=group)
         four = quantise_i4(weights, group)
         parts += [(section, pack(four.codes, section)), (section.scale, four.scales)]
+        section = Section(f"u4_{group}", Dtype.U4, weights.shape, group=group)
+        four = quantise_u4(weights, group)
+        assert four.zeros is not None
+        parts += [(section, pack(four.codes, section)), (section.scale, four.scales), (section.zero, four.zeros)]
     for group, channels in ((32, 96), (96, 96), (37, 37)):
         weights = generator.standard_normal((4, channels))
         section = Section(f"i8_{group}", Dtype.I8, weights.shape, group=group)
@@ -168,8 +172,11 @@ def quantised_parts(draw: st.DrawFn) -> list[Part]:
 @st.composite
 def nibble_parts(draw: st.DrawFn) -> list[Part]:
     group = 32 * draw(st.integers(1, 3))
-    section = Section("weight", Dtype.I4, (draw(st.integers(1, 5)), group * draw(st.integers(1, 3))), group=group)
-    return [(section, draw(payloads(section))), (section.scale, draw(payloads(section.scale)))]
+    dtype = draw(st.sampled_from(blob.NIBBLES))
+    section = Section("weight", dtype, (draw(st.integers(1, 5)), group * draw(st.integers(1, 3))), group=group)
+    parts = [(part, draw(payloads(part))) for part in (section, section.scale)]
+    zero = np.full(section.scale.shape, draw(st.integers(0, blob.MOST_ZERO)), np.uint8)
+    return [*parts, *((part, zero) for part in section.beside[1:])]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -211,6 +218,7 @@ def test_payloads_are_drawn_one_at_a_time(tmp_path: Path) -> None:
 U8 = Section("a", Dtype.U8, (1,))
 I8 = Section("w", Dtype.I8, (4, 64), group=32)
 I4 = Section("w", Dtype.I4, (5, 64), group=32)
+U4 = replace(I4, dtype=Dtype.U4)
 T2 = Section("w", Dtype.T158, (4, 64), Packing.T2, 32)
 
 
@@ -241,6 +249,11 @@ T2 = Section("w", Dtype.T158, (4, 64), Packing.T2, 32)
         ([replace(I8, group=48)], "group is 48"),
         ([replace(I4, shape=(5, 40), group=40)], "group is 40, it must be a multiple of 32 for i4"),
         ([replace(I4, packing=Packing.T2)], "packing t2 does not go with dtype i4"),
+        ([replace(U4, group=40, shape=(5, 40))], "group is 40, it must be a multiple of 32 for u4"),
+        ([U4, U4.scale], "no section w.zero"),
+        ([U4, U4.scale, replace(U4.zero, dtype=Dtype.U32)], "u8 of shape [5, 2]"),
+        ([U4, U4.scale, replace(U4.zero, shape=(5, 1))], "u8 of shape [5, 2]"),
+        ([U4, U4.scale, replace(U4.zero, optional=True)], "flags alike"),
         ([replace(I8, shape=(4, 4, 64))], "rank is 3, it must be 2"),
         ([replace(T2, shape=(6, 64)), replace(T2, shape=(6, 64)).scale], "multiple of 4"),
         ([replace(I8, name="w" * 60), replace(I8, name="w" * 60).scale], "name is not"),
@@ -269,6 +282,8 @@ BAD_VALUES = [
     ("i8_32", 383, -128, "-128"),
     ("i4_32", 0, 0x10, "a weight is -8"),
     ("i4_96", 239, 0x0F, "a weight is -8"),
+    ("u4_32.zero", 14, 16, "a zero point is above 15"),
+    ("u4_32.scale", 14, -1, "a scale is negative"),
     ("i8_32.scale", 11, -1, "a scale is negative"),
     ("i8_32.scale", 0, -0.0, "a scale is negative"),
     ("t2_96.scale", 0, np.nan, "infinite or not a number"),
@@ -455,7 +470,7 @@ TABLE_FIELDS = [
     ("f", 63, "<B", 1, "name"),
     ("f", 0, "<B", ord("h"), "section h: name occurs twice"),
     ("f", 64, "<I", 0, "section f: dtype 0 is unknown"),
-    ("f", 64, "<I", 8, "section f: dtype 8 is unknown"),
+    ("f", 64, "<I", 9, "section f: dtype 9 is unknown"),
     ("f", 64, "<I", Dtype.F16, "section f: size is 24"),
     ("f", 68, "<I", 4, "section f: packing 4 is unknown"),
     ("f", 68, "<I", Packing.T2, "section f: packing t2 does not go with dtype f32"),
@@ -479,6 +494,9 @@ TABLE_FIELDS = [
     ("i4_32", 96, "<I", 48, "section i4_32: group is 48"),
     ("i4_32", 96, "<I", 96, "its section i4_32.scale must be f32 of shape [5, 1]"),
     ("i4_32", 64, "<I", Dtype.I8, "section i4_32: size is 240"),
+    ("i4_32", 64, "<I", Dtype.U4, "no section i4_32.zero beside it"),
+    ("u4_32.zero", 0, "<B", ord("j"), "no section u4_32.zero beside it"),
+    ("u4_32.zero", 64, "<I", Dtype.I8, "group is 0"),
     ("i8_37", 64, "<I", Dtype.I4, "section i8_37: group is 37, it must be a multiple of 32 for i4"),
     ("i8_32", 72, "<I", 1, "its section i8_32.scale must be"),
     ("i8_32.scale", 0, "<B", ord("j"), "no section i8_32.scale beside it"),

@@ -4,6 +4,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 import socket
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from whisper158.board.machine import SL1680
 from whisper158.board.open import open_target
 from whisper158.board.options import Options
 from whisper158.errors import UserError
+from whisper158.paths import GOLDEN
 
 KEY = paramiko.RSAKey.generate(2048)
 FINGERPRINT = ssh.fingerprint(KEY.asbytes())
@@ -226,7 +228,7 @@ def options(server: Server, tmp_path: Path) -> Options:
     switch = tmp_path / "switch"
     switch.write_text(f"#!/bin/sh\necho $1 >>{tmp_path}/switched\n")
     switch.chmod(0o755)
-    (tmp_path / "model.w158").write_bytes(b"model")
+    shutil.copy(GOLDEN, tmp_path / "model.w158")
     return Options(
         model=str(tmp_path / "model.w158"),
         host=str(server.address),
@@ -240,7 +242,7 @@ def test_a_board_is_reached_by_the_key_that_was_said(options: Options, tmp_path:
     target.start()
     assert target.run("echo $((6 * 7))") == (0, "42")
     assert (tmp_path / "switched").read_text() == "on\n"
-    assert target.bench.facts.model_sha256 == hashlib.sha256(b"model").hexdigest()
+    assert target.bench.facts.model_sha256 == hashlib.sha256(GOLDEN.read_bytes()).hexdigest()
     target.close()
 
 

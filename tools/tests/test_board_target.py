@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from whisper158.board.service import Service
 from whisper158.board.target import ConsoleLines, Failed, Target, Wires
 from whisper158.board.voice import voice
 from whisper158.errors import UserError
-from whisper158.paths import ROOT
+from whisper158.paths import GOLDEN, ROOT
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def target(tmp_path: Path) -> Iterator[Target]:
 def no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a board should run is not the matter here."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nothing.w158").write_bytes(b"")
+    shutil.copy(GOLDEN, "nothing.w158")
 
 
 def program(folder: Path, name: str, script: str) -> None:
@@ -152,15 +153,22 @@ def test_each_machine_has_a_name_and_limits() -> None:
         ("sl1680", Options(image="/tmp"), "--image is not for sl1680"),
         ("emulator", Options(serial="/dev/ttyUSB0"), "--serial is not for emulator"),
         ("emulator", Options(power_command="switch"), "--power-command is not for emulator"),
-        ("emulator", Options(image="/nowhere"), "/nowhere is no image for the emulator"),
-        ("qemuarm64", Options(image="/nowhere"), "/nowhere has no image for qemuarm64"),
+        ("emulator", Options(image="/nowhere"), "--image /nowhere: there is no such folder"),
+        ("qemuarm64", Options(image="/nowhere"), "--image /nowhere: there is no such folder"),
         (
             "sl1680",
-            Options(serial="/dev/ttyUSB0", model="nothing.w158", audio="shout"),
+            Options(serial="/dev/null", model="nothing.w158", audio="shout"),
             "'shout' is no way to be heard",
         ),
-        ("sl1680", Options(host="board:ssh", model="nothing.w158"), "'board:ssh' is no address"),
-        ("sl1680", Options(host="board", identity="/nowhere", model="nothing.w158"), "there is no file /nowhere"),
+        ("emulator", Options(image="/dev"), "/dev is no image for the emulator"),
+        ("qemuarm64", Options(image="/dev"), "/dev has no image for qemuarm64"),
+        ("sl1680", Options(serial="/dev/null", model="absent.w158"), "there is no model file absent.w158"),
+        ("sl1680", Options(host="board:ssh", model="nothing.w158"), "--host: the port ssh is not a whole number"),
+        (
+            "sl1680",
+            Options(host="board", identity="/nowhere", model="nothing.w158"),
+            "--identity /nowhere: there is no such file",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(machine: str, options: Options, complaint: str, tmp_path: Path) -> None:

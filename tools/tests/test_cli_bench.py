@@ -109,10 +109,10 @@ def test_the_model_may_come_from_the_environment(cli: Cli, golden: Path) -> None
 
 WRONG = {
     "two models": (["b"], "at most one MODEL can be measured at a time, not 2"),
-    "seconds, none": (["--seconds", "0"], "--seconds 0 is not a number above 0 and at most 30"),
-    "seconds, many": (["--seconds", "30.01"], "--seconds 30.01 is not a number above 0 and at most 30"),
-    "seconds, nan": (["--seconds", "nan"], "--seconds nan is not a number above 0 and at most 30"),
-    "seconds, words": (["--seconds", "9s"], "--seconds 9s is not a number above 0 and at most 30"),
+    "seconds, none": (["--seconds", "0"], "--seconds 0 is not a number of seconds above 0 and at most 30"),
+    "seconds, many": (["--seconds", "30.01"], "--seconds 30.01 is not a number of seconds above 0 and at most 30"),
+    "seconds, nan": (["--seconds", "nan"], "--seconds nan is not a number of seconds above 0 and at most 30"),
+    "seconds, words": (["--seconds", "9s"], "--seconds 9s is not a number of seconds above 0 and at most 30"),
     "both": (["--seconds", "1", "-i", "a.wav"], "--seconds is for noise, and --input gives audio of its own"),
     "context": (["--audio-context", "1501"], "--audio-context 1501 is .*"),
     "context of the model": (["--audio-context", "41"], "--audio-context 41 is more than the 40 frames of this model"),

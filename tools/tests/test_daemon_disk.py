@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-"""A disk that is full while whisper158d records: it hears on, leaves nothing half-written, and says so once."""
+"""A disk that is full while whisper158d records: it hears on, leaves no ragged file, says so once, and goes on."""
 
 import os
 import resource
 import shlex
 import struct
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.daemon_process import kinds, running
+from tests.daemon_process import PATIENCE, kinds, running
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
@@ -92,7 +93,7 @@ def test_trouble_with_the_last_of_it_is_told(whisper158d: Path, babbler: Path, t
     options = [f"--input={tmp_path / 'short.wav'}", "--fast", f"--record-dir={tmp_path / 'absent'}"]
     with running(whisper158d, babbler, tmp_path, *options) as daemon:
         assert daemon.end() == 0
-    assert daemon.log.count(f"{ENDED}{tmp_path / 'absent'} has ended: No such file") == 1
+    assert daemon.log.count(f"{ENDED}{tmp_path / 'absent'} pauses until that can be written to: No such file") == 1
 
 
 def may_mount() -> bool:
@@ -123,3 +124,32 @@ def test_a_full_disk(whisper158d: Path, babbler: Path, talk: Path, filled: bool,
         daemon.terminate()
         assert daemon.end() == 0
     assert daemon.log.count(ENDED) == 1 and "No space left on device" in daemon.log
+
+
+def test_recording_goes_on_when_there_is_room(whisper158d: Path, babbler: Path, tmp_path: Path) -> None:
+    """Here the folder was missing; a disk that was full is no different, but takes root to try."""
+    kept = tmp_path / "kept"
+    noise = np.random.default_rng(1).normal(0, 1000, 16000).astype("<i2").tobytes()
+    options = ["--input=-", "--raw", "--fast", f"--record-dir={kept}"]
+    with running(whisper158d, babbler, tmp_path, *options, stdin=subprocess.PIPE) as daemon:
+        pipe = daemon.process.stdin
+        assert pipe
+
+        def speak_until_logged(text: str) -> None:
+            """What is wrong is told with the audio that comes next."""
+            deadline = time.monotonic() + PATIENCE
+            while f"{ENDED}{kept} {text}" not in daemon.log:
+                assert daemon.process.poll() is None and time.monotonic() < deadline, daemon.log
+                pipe.write(noise)
+                pipe.flush()
+                time.sleep(0.5)
+
+        speak_until_logged("pauses")
+        kept.mkdir()
+        speak_until_logged("goes on")
+        pipe.write(3 * noise)
+        pipe.close()
+        assert daemon.end() == 0
+    (file,) = kept.iterdir()
+    assert check_whole(file) >= 3 * 16000
+    assert daemon.log.count(ENDED) == 2

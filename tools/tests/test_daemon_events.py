@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -107,6 +108,21 @@ def keep_saying(pipe: BinaryIO, speech: bytes) -> None:
 
 
 @pytest.mark.network
+def told_to_end() -> None:
+    """A signal that is blocked waits, and outlives exec: it is there before the daemon begins."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_before_it_is_ready(whisper158d: Path, golden: Path, tmp_path: Path) -> None:
+    options = [f"--model={golden}", f"--socket={tmp_path / 'socket'}", "--no-microphone", "--no-tuning"]
+    done = subprocess.run(
+        [whisper158d, *options], preexec_fn=told_to_end, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stderr) == (0, "whisper158d: ending before it was ready, as told\n")
+    assert not (tmp_path / "socket").exists()
+
+
 def test_listen_and_stats(
     whisper158d: Path, whisper158_binary: Path, model: Callable[[str], Path], clip: Clip, twice: Path, tmp_path: Path
 ) -> None:

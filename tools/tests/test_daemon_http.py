@@ -106,6 +106,14 @@ def test_what_openai_clients_send_is_taken(server: Server) -> None:
     assert (answer.status, answer.json["language"]) == (200, "en")
 
 
+def test_a_prompt_changes_what_is_heard(server: Server) -> None:
+    """Of a made-up model, which says something else."""
+    noise = sound(2)
+    plain = server.send(noise).json
+    assert server.send(noise, prompt="").json == plain
+    assert server.send(noise, prompt="a word or two").json != plain
+
+
 def test_a_sound_without_words(server: Server) -> None:
     out = io.BytesIO()
     soundfile.write(out, np.zeros(16000), 16000, format="WAV")
@@ -139,6 +147,7 @@ def test_curl_hears_what_a_person_said(model: Callable[[str], Path], sounds: tup
         ({"stream": "true"}, 400, "stream", "can only be false"),
         ({"timestamp_granularities[]": "word"}, 400, "timestamp_granularities[]", "can only be segment"),
         ({"language": "x" * 200}, 400, "language", "longer than 128 bytes"),
+        ({"prompt": "x" * 4097}, 400, "prompt", "longer than 4096 bytes"),
     ],
 )
 def test_a_wrong_field(server: Server, fields: dict[str, str], status: int, param: str, said: str) -> None:

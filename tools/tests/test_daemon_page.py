@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The page of whisper158d in a real browser: Chromium without a screen, driven over a pair of pipes."""
 
+import base64
 import contextlib
 import fcntl
 import itertools
@@ -14,10 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.daemon_http import PATIENCE, serving, wait_until_ready
 from whisper158.build import runtime
+from whisper158.data.audio import SAMPLE_RATE, load
 from whisper158.evaluate.sounds import Clip
 
 TOKEN = "correct-horse-battery"
@@ -139,6 +143,33 @@ def test_captions_and_level_appear(
         assert len(words(said) & words(clip.text)) >= 0.5 * len(words(clip.text))
         assert browser.ask("document.getElementById('model').textContent") == "tiny.en"
         assert browser.ask("document.getElementById('log').getAttribute('aria-live')") == "polite"
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_readmes_picture_can_be_taken(
+    browser: Browser, model: Callable[[str], Path], sounds: tuple[Clip, ...], tmp_path: Path
+) -> None:
+    """Three sentences, and a fourth that goes on if the machine keeps up. $WHISPER158_IMAGES is where to keep it."""
+    clips = {clip.id: clip for clip in sounds}
+    said = [clips[id] for id in ("conf-onlyone", "tt-weasels", "followme/status", "vm-newuser")]
+    pause = np.random.default_rng(158).normal(0, 1e-3, 24000).astype(np.float32)
+    sound = np.concatenate([part for clip in said for part in (pause, load(clip.path))] + [pause])
+    soundfile.write(tmp_path / "said.wav", sound, SAMPLE_RATE)
+    program = runtime.build(runtime.NATIVE) / "daemon" / "whisper158d"
+    # Windows of 8 s instead of 30, which are long enough for these.
+    options = ("--input", str(tmp_path / "said.wav"), "--stay", "--wait", "--interim=always", "--audio-context=400")
+    with serving(program, model("tiny.en-q8"), tmp_path, *options) as server:
+        browser.open(f"http://localhost:{server.port}/")
+        browser.call("Emulation.setDeviceMetricsOverride", width=720, height=470, deviceScaleFactor=1.5, mobile=False)
+        captions = "document.querySelectorAll('#log p').length"
+        going_on = "document.getElementById('interim').innerText"
+        browser.wait_for(f"{captions} === 4 || {captions} === 3 && {going_on}")
+        heard = browser.ask(TEXT)
+        picture = base64.b64decode(browser.call("Page.captureScreenshot", format="png")["data"])
+    assert len(words(heard) & words(" ".join(clip.text for clip in said[:3]))) > 15
+    assert picture[:4] == b"\x89PNG" and len(picture) < 100_000
+    (Path(os.environ.get("WHISPER158_IMAGES", tmp_path)) / "captions.png").write_bytes(picture)
 
 
 def test_it_fits_a_phone(browser: Browser, golden: Path, tmp_path: Path) -> None:

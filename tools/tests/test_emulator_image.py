@@ -4,11 +4,12 @@
 
 import hashlib
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from whisper158.build import emulator, runtime
+from whisper158.build import emulator, recipe, runtime
 from whisper158.build.emulator import configure, keys
 from whisper158.build.emulator.image import AUDIO_CONTEXT, Image, options_for
 from whisper158.run import run
@@ -60,6 +61,23 @@ def test_units_and_options_are_those_that_meson_installs(image: Image, tmp_path:
     for name in ("whisper158", "whisper158d"):
         debugfs(image, f"dump /usr/bin/{name} {tmp_path}/{name}")
         assert (tmp_path / name).read_bytes() == (installed / "usr" / "bin" / name).read_bytes()
+
+
+def test_ours_are_packages_like_any_other(image: Image, tmp_path: Path) -> None:
+    """dpkg, asked about the file system from outside: all is installed, and what our packages brought is as it was."""
+    for path in ("/var/lib/dpkg", "/usr", "/etc/default"):
+        out = tmp_path / path.lstrip("/")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        debugfs(image, f"rdump {path} {out.parent}")
+    dpkg = ["dpkg", f"--root={tmp_path}"]
+    shown = ["--showformat", "${Package} ${Version} ${db:Status-Status}\n", "--show"]
+    listed = run(["dpkg-query", f"--admindir={tmp_path}/var/lib/dpkg", *shown]).splitlines()
+    assert {f"{package.name} {package.version}-r0 installed" for package in recipe.packages()} <= set(listed)
+    assert len(listed) > 100 and all(line.endswith(" installed") for line in listed)
+    for name in recipe.PACKAGES:
+        # The file of options has what the emulated card needs in it, as a user's edit.
+        found = subprocess.run([*dpkg, "--verify", name], capture_output=True, text=True).stdout
+        assert re.sub(r"^\S+ c /etc/default/whisper158\n", "", found) == ""
 
 
 def test_the_model_is_there_under_both_names(image: Image, golden: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from whisper158.board.emulate import Job, job
 from whisper158.board.monitor import Monitor, MonitorError
 from whisper158.board.qemu import PORTS, Emulator, EmulatorError, Hardware, forwarded
 from whisper158.board.signs import Facing
+from whisper158.build.sysroot import EMULATED_CPU
 from whisper158.errors import UserError
 
 FAKE = Path(__file__).with_name("fake_qemu.py")
@@ -53,7 +54,7 @@ def test_a_machine_from_power_to_power_cut(board: Emulator) -> None:
         with pytest.raises(UserError, match="is on already"):
             board.power_on()
         with pytest.raises(MonitorError, match="refused system_reset: there is no such button"):
-            board.reset()
+            board.monitor.execute("system_reset")
         board.power_cut()
         assert not board.is_on and not is_alive(pid)
         assert board.disk.exists() and "login:" in board.console_log.read_text()
@@ -105,7 +106,8 @@ def test_it_does_not_outlive_who_started_it(board: Emulator, tmp_path: Path) -> 
 
 def test_a_state_fits_one_machine_only(board: Emulator) -> None:
     def key(**hardware: int) -> str:
-        return state.key(board.image.root.parent, Hardware(qemu=str(FAKE), **hardware))
+        with Emulator(board.image, hardware=Hardware(qemu=str(FAKE), **hardware)) as machine:
+            return state.name(machine)
 
     assert key() == key()
     assert len({key(), key(processors=1), key(memory=1024)}) == 3
@@ -145,11 +147,16 @@ def asked(**changes: str) -> Job:
 
 def test_what_emulate_is_asked(tmp_path: Path) -> None:
     assert asked(ssh="2222").ports == {"ssh": 2222, "wyoming": 0}
-    assert asked(qemu="other").hardware.qemu == "other"
+    qemu, other = tmp_path / "qemu", tmp_path / "other"
+    for program, says in ((qemu, EMULATED_CPU), (other, "no processor of ours")):
+        program.write_text(f"#!/bin/sh\necho {says}\n")
+        program.chmod(0o755)
+    assert asked(qemu=str(qemu)).hardware.qemu == str(qemu)
     for flags, complaint in (
         ({"text": "a", "file": "b"}, "--say and --play both want the microphone"),
-        ({"ssh": "65536"}, "--ssh: '65536' is not a port"),
-        ({"wyoming": "-1"}, "--wyoming: '-1' is not a port"),
+        ({"ssh": "65536"}, "--ssh: the port 65536 is not a whole number"),
+        ({"wyoming": "-1"}, "--wyoming: the port -1 is not a whole number"),
+        ({"qemu": str(other)}, f"--qemu {other} is no QEMU that emulates a {EMULATED_CPU}"),
         ({"file": str(tmp_path / "none.wav")}, "cannot read the sound file"),
     ):
         with pytest.raises(UserError, match=complaint):

@@ -17,7 +17,9 @@ from invoke.parser import ParserContext
 from whisper158.__main__ import Inv, gather
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
-from whisper158.paths import ROOT
+from whisper158.paths import ROOT, RUNTIME
+
+SOUND = str(RUNTIME / "selftest" / "speech.wav")
 
 
 def inv(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -59,8 +61,14 @@ def test_every_flag_has_a_help_text(verb: str) -> None:
         (["transcript"], "No idea what 'transcript' is"),
         (["transcribe", "--fast", "a.wav"], "No idea what '--fast' is"),
         (["transcribe"], "transcribe needs a sound file"),
-        (["transcribe", "a.wav", "--model", "tiny-q9"], "'tiny-q9' is not a model's name"),
-        (["transcribe", "a.wav", "--model", "no/such.w158"], "there is no model file no/such.w158"),
+        (["transcribe", "a.wav", "--model", "x", "--model=y"], "--model is given twice"),
+        (["runtime.fuzz", "--seconds="], "--seconds is empty"),
+        (["runtime.fuzz", "--seconds", "nan"], "--seconds nan is not a whole number"),
+        (["runtime.fuzz", "--seconds", "0"], "--seconds 0 is not a whole number from 1"),
+        (["model.data.speak", "--seed", "9" * 5000], "is not a whole number"),
+        (["runtime.count", "--frames=450"], "--frames 450 says nothing without --model"),
+        (["transcribe", SOUND, "--model", "tiny-q9"], "'tiny-q9' is not a model's name"),
+        (["transcribe", SOUND, "--model", "no/such.w158"], "there is no model file no/such.w158"),
         (["install", "everything"], "there is no group of Python packages named 'everything'"),
         (["model.pack", "tiny.en", "--format", "q9"], "there is no format 'q9'"),
     ],

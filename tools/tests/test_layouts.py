@@ -84,7 +84,7 @@ def test_any_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_where_there_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no recordings in"):
         index(tmp_path, tmp_path / "m.jsonl", "CC0-1.0")
-    with pytest.raises(UserError, match="there is no folder"):
+    with pytest.raises(UserError, match="there is no such folder"):
         index(tmp_path / "none", tmp_path / "m.jsonl", "CC0-1.0")
     assert not (tmp_path / "m.jsonl").exists()
 
@@ -187,6 +187,8 @@ def test_the_seed_matters() -> None:
 
 
 def test_too_few_speakers_and_the_same_clip_twice() -> None:
+    with pytest.raises(UserError, match="there is no clip in the manifests"):
+        split([], 0.1, 0.1, 1)
     with pytest.raises(UserError, match="2 speakers are too few"):
         split(clips_of(["a", "b"]), 0.1, 0.1, 1)
     with pytest.raises(UserError, match="same id is in two"):
@@ -224,7 +226,8 @@ def test_part_of_a_text_is_enough_to_refuse() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dev", "complaint"), [("x", "--dev: 'x' is not a share"), ("1", "--dev"), ("-0.1", "--dev"), ("nan", "--dev")]
+    ("dev", "complaint"),
+    [("x", "--dev x is not a number"), ("1", "--dev"), ("-0.1", "--dev"), ("nan", "--dev")],
 )
 def test_shares_that_make_no_sense(dev: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):

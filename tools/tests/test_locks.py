@@ -29,7 +29,7 @@ def test_what_the_project_needs_is_locked() -> None:
     groups = project["dependency-groups"]
     wanted = {**groups, "tools": [*project["project"]["dependencies"], *groups["install"]]}
     for name in NAMES:
-        assert {re.split("[<>=]", requirement)[0] for requirement in wanted[name]} <= locked(name)
+        assert {re.split(r"[[<>=]", requirement)[0] for requirement in wanted[name]} <= locked(name)
 
 
 def test_groups_agree_on_versions() -> None:

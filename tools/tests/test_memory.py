@@ -126,8 +126,8 @@ def test_who_asks_in_vain_for_a_fitted_context_is_told(whisper158_binary: Path, 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--memory", "--seconds=0"], "--seconds 0 is not a number above 0 and at most 14400"),
-        (["--memory", "--seconds=nan"], "--seconds nan is not a number above 0 and at most 14400"),
+        (["--memory", "--seconds=0"], "--seconds 0 is not a number of seconds above 0 and at most 14400"),
+        (["--memory", "--seconds=nan"], "--seconds nan is not a number of seconds above 0 and at most 14400"),
         (["--memory", "--tokens=0"], "--tokens 0 is not a number from 1 to 448"),
         (["--memory", "--threads=65"], "--threads 65 is not a number from 1 to 64"),
         (

@@ -1,11 +1,15 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from whisper158.errors import UserError
 from whisper158.model import models, silero
+
+ANOTHER = "0123456789ab"
 
 
 class Packer:
@@ -47,7 +51,7 @@ def test_a_model_is_packed_once(packer: Packer) -> None:
 
 def test_another_version_of_the_code_packs_anew(packer: Packer, monkeypatch: pytest.MonkeyPatch) -> None:
     first = models.ensure("tiny.en-q8")
-    monkeypatch.setattr(models, "code_version", lambda: "another")
+    monkeypatch.setattr(models, "code_version", lambda: ANOTHER)
     second = models.ensure("tiny.en-q8")
     assert first != second
     # The first is kept, because the other version of the code may still be in use.
@@ -56,12 +60,18 @@ def test_another_version_of_the_code_packs_anew(packer: Packer, monkeypatch: pyt
 
 def test_what_nobody_used_for_long_is_dropped(packer: Packer, monkeypatch: pytest.MonkeyPatch) -> None:
     first, other = models.ensure("tiny.en-q8"), models.ensure("tiny.en-f16")
-    monkeypatch.setattr(models, "code_version", lambda: "another")
-    monkeypatch.setattr(models, "KEPT_DAYS", -1)
+    mine = first.parents[1] / "tiny.en-q8-of-mine"
+    mine.mkdir()
+    os.utime(mine, (0, 0))
+    monkeypatch.setattr(models, "code_version", lambda: ANOTHER)
+    long_ago = time.time() - 15 * 86400
+    os.utime(first.parent, (long_ago, long_ago))
+    os.utime(other.parent, (long_ago, long_ago))
     second = models.ensure("tiny.en-q8")
     assert not first.exists()
     assert second.exists()
     assert other.exists()
+    assert mine.exists()
 
 
 def test_half_a_model_is_not_kept(packer: Packer) -> None:

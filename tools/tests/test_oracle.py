@@ -15,17 +15,19 @@ import pytest
 import soundfile
 
 from whisper158.build import runtime
-from whisper158.evaluate.engine import SAMPLE_RATE, Engine
+from whisper158.evaluate.engine import Engine
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.wer import word_error_rate
 from whisper158.model import blob
 from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.load import load
 from whisper158.model.pack import FORMATS, pack
+from whisper158.units import SAMPLE_RATE
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install oracle")
 pytest.importorskip("whisper", reason="needs OpenAI's package: ./inv install oracle")
 oracle = pytest.importorskip("oracle")
+original_code = pytest.importorskip("whisper158.evaluate.original")
 simulate = pytest.importorskip("whisper158.evaluate.simulate")
 
 pytestmark = [pytest.mark.oracle, pytest.mark.network]
@@ -119,7 +121,7 @@ def test_encoder_and_logits(
 ) -> None:
     for clip in speech[4:20:5]:
         mel = oracle.mel(clip.samples)
-        encoded = simulate.encode(original, mel)
+        encoded = original_code.encode(original, mel)
         logits = oracle.decode(original, encoded, ENGLISH)[-1]
         assert oracle.distance(engine(format).encode(mel), encoded) < bound, clip.id
         got = engine(format).decode(ENGLISH)
@@ -130,7 +132,7 @@ def test_encoder_and_logits(
 @pytest.mark.parametrize("frames", [100, 500])
 def test_short_context(engine: Callable[[str], Engine], original: Any, speech: list[Speech], frames: int) -> None:
     mel = np.ascontiguousarray(oracle.mel(speech[3].samples)[:, : 2 * frames])
-    assert oracle.distance(engine("f16").encode(mel), simulate.encode(original, mel)) < 1e-4
+    assert oracle.distance(engine("f16").encode(mel), original_code.encode(original, mel)) < 1e-4
 
 
 def test_golden_file_is_simulated(golden: Path) -> None:
@@ -148,7 +150,7 @@ def test_golden_file_is_simulated(golden: Path) -> None:
             for frames in (40, 16, 7) * 4:
                 mel = rng.standard_normal((80, 2 * frames)).astype(np.float32)
                 encoded = engine.encode(mel)
-                distances.append(oracle.distance(encoded, simulate.encode(model, mel)))
+                distances.append(oracle.distance(encoded, original_code.encode(model, mel)))
                 for token, logits in zip(tokens, oracle.decode(model, encoded, tokens), strict=True):
                     distances.append(oracle.distance(engine.decode([token]), logits))
         assert np.median(distances) < 1e-6
@@ -178,7 +180,7 @@ def test_ternary_is_simulated(speech: list[Speech], tmp_path: Path, layers: int,
     mel = oracle.mel(speech[10].samples)
     with Engine(runtime.shared_library(), path) as engine:
         encoded = engine.encode(mel)
-        assert oracle.distance(encoded, simulate.encode(model, mel)) < bound
+        assert oracle.distance(encoded, original_code.encode(model, mel)) < bound
         logits = oracle.decode(model, encoded, ENGLISH)
         for token, expected in zip(ENGLISH, logits, strict=True):
             assert oracle.distance(engine.decode([token]), expected) < bound
@@ -226,6 +228,18 @@ def test_same_tokens_with_the_text_before_as_prompt(
     assert said_by_runtime(engine("f16"), clip, timestamps=True, condition_on_previous=True) == said_by_original(
         original, clip, condition_on_previous_text=True
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("condition", [False, True], ids=["first window", "all windows"])
+def test_same_tokens_with_a_prompt_of_the_callers(
+    engine: Callable[[str], Engine], original: Any, speech: list[Speech], condition: bool
+) -> None:
+    clip = max(speech, key=lambda clip: len(clip.samples))
+    prompt = " IN CAPITALS, PLEASE: AGENT, QUEUE, ASTERISK. "
+    said = said_by_runtime(engine("f16"), clip, timestamps=True, condition_on_previous=condition, prompt=prompt)
+    assert said == said_by_original(original, clip, condition_on_previous_text=condition, initial_prompt=prompt)
+    assert said != said_by_runtime(engine("f16"), clip, timestamps=True, condition_on_previous=condition)
 
 
 @pytest.mark.slow

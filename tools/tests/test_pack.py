@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the whisper158 authors
 # SPDX-License-Identifier: MIT
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,7 @@ from whisper158.model.checkpoint import Checkpoint
 from whisper158.model.golden import golden, write_golden
 from whisper158.model.melbank import mel_filters
 from whisper158.model.pack import FORMATS, HEAD, Coding, Format, pack
-from whisper158.model.ternary import Quantised, project, unpack
+from whisper158.model.ternary import Quantised, project, quantise_i4, unpack
 from whisper158.paths import GOLDEN
 
 
@@ -107,7 +106,8 @@ def weights(read: Blob, name: str) -> Array:
     if not section.group:
         return array
     codes = array if section.dtype == Dtype.I8 else unpack(array, section)
-    return Quantised(codes, read.array(f"{name}.scale")).weights()
+    zeros = read.array(f"{name}.zero") if section.dtype == Dtype.U4 else None
+    return Quantised(codes, read.array(f"{name}.scale"), zeros).weights()
 
 
 def matrices(checkpoint: Checkpoint) -> dict[str, Array]:
@@ -147,12 +147,22 @@ def test_t158i4_differs_in_the_head_only(checkpoint: Checkpoint, tmp_path: Path)
     assert np.linalg.norm(weights(four, HEAD) - tensor) < 0.1 * np.linalg.norm(tensor)
 
 
-def test_only_the_head_may_have_4_bits(
-    checkpoint: Checkpoint, tmp_path: Path, cli: Callable[..., subprocess.CompletedProcess[bytes]]
-) -> None:
-    pack(checkpoint, replace(FORMATS["t158"], token=FORMATS["t158i4"].head), tmp_path / "a.w158")
-    done = cli("info", tmp_path / "a.w158")
-    assert done.returncode != 0 and b"is i4, which only the token embedding may be" in done.stderr
+def test_q4(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    read = packed(checkpoint, FORMATS["q4"], tmp_path)
+    for name, tensor in matrices(checkpoint).items():
+        assert (read.sections[name].dtype, read.sections[name].group) == (Dtype.I4, 32)
+        assert np.array_equal(weights(read, name), quantise_i4(tensor, 32).weights()), name
+    assert read.sections[HEAD].dtype == Dtype.I8
+
+
+def test_asymmetric_weights_are_off_by_half_a_step(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """And their zero points stand beside them, for whoever wants to be exact."""
+    coding = Coding(Dtype.U4, group=32)
+    read = packed(checkpoint, Format("u4", coding, coding, coding, activation_bits=8), tmp_path)
+    for name, tensor in {**matrices(checkpoint), HEAD: checkpoint.tensors[HEAD]}.items():
+        step = np.repeat(read.array(f"{name}.scale"), 32, axis=1)
+        assert read.sections[f"{name}.zero"].dtype == Dtype.U8
+        assert (np.abs(weights(read, name) - tensor) <= 1.001 * step).all(), name
 
 
 def test_a_variant_is_one_line(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -209,6 +219,7 @@ def test_the_golden_file_holds_every_coding() -> None:
     assert {dtype for dtype, _, _ in codings} == set(Dtype)
     for packing in (Packing.T2, Packing.T4, Packing.T5):
         assert (Dtype.T158, packing, True) in codings and (Dtype.T158, packing, False) in codings
-    assert (Dtype.I4, Packing.PLAIN, True) in codings
+    assert (Dtype.I4, Packing.PLAIN, True) in codings and (Dtype.I4, Packing.PLAIN, False) in codings
+    assert (Dtype.U4, Packing.PLAIN, True) in codings and (Dtype.U4, Packing.PLAIN, False) in codings
     assert (Dtype.I8, Packing.PLAIN, True) in codings and (Dtype.I8, Packing.PLAIN, False) in codings
     assert GOLDEN.stat().st_size < 400 * 1024

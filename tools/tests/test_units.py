@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from whisper158.build import runtime
+from whisper158.build import layer, runtime
 from whisper158.paths import RUNTIME
 from whisper158.run import run, tool
 
@@ -103,7 +103,7 @@ def test_sockets_have_names_and_are_not_for_everybody(root: Path) -> None:
     assert (lines["FileDescriptorName"], lines["SocketMode"], lines["SocketGroup"]) == (["json"], ["0660"], ["audio"])
     wyoming = unit(found(root, "whisper158d-wyoming.socket"))["Socket"]
     assert wyoming["FileDescriptorName"] == ["wyoming"]
-    assert wyoming["ListenStream"] == ["127.0.0.1:10300"]
+    assert wyoming["ListenStream"] == [f"127.0.0.1:{layer.WYOMING_PORT}"]
 
 
 def test_a_restart_of_the_service_is_enough_for_a_socket_that_was_enabled(root: Path) -> None:
@@ -147,4 +147,7 @@ def test_avahi_announces_the_port_of_the_socket_if_asked_to(root: Path) -> None:
     assert "etc/avahi" not in str(path)
     service = xml.parse(path).getroot().find("service")
     assert service is not None
-    assert [(child.tag, child.text) for child in service] == [("type", "_wyoming._tcp"), ("port", "10300")]
+    assert [(child.tag, child.text) for child in service] == [
+        ("type", "_wyoming._tcp"),
+        ("port", str(layer.WYOMING_PORT)),
+    ]

@@ -137,12 +137,13 @@ def test_networks_speak(name: str) -> None:
     engine = speak._engine(name)
     text = "We had a very fine day, and walked as far as the sea."
     lengths = []
-    for speed in (1.0, 1.2):
+    # Apart enough: how long a sound lasts is partly chance, and silence at its ends does not follow the speed.
+    for speed in (0.7, 1.4):
         sound, rate = engine.speak(text, engine.voices[-1], speed)
         assert sound.dtype == np.float32 and np.isfinite(sound).all() and np.abs(sound).max() > 0.1
         assert speak.plausible(text, len(sound) / rate)
         lengths.append(len(sound))
-    assert lengths[1] < 0.95 * lengths[0]
+    assert lengths[1] < 0.8 * lengths[0]
 
 
 @pytest.mark.network

@@ -278,10 +278,10 @@ def runtime_build(context: Context) -> None:
     print(runtime.program())
 
 
-@verb(name="test")
-def runtime_test(context: Context) -> None:
+@verb(name="test", help={"races": "Under ThreadSanitizer instead, which takes minutes longer"})
+def runtime_test(context: Context, races: bool = False) -> None:
     """Run the runtime's tests under AddressSanitizer and UBSan."""
-    runtime.test(runtime.ASAN)
+    runtime.test(runtime.TSAN if races else runtime.ASAN)
 
 
 @verb(name="cross")

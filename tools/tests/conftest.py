@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.variants import TRIED
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 from whisper158.evaluate.sounds import sounds as recorded_sounds
@@ -73,7 +74,7 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)
+@pytest.fixture(scope="session", params=TRIED, ids=lambda variant: variant.name)
 def program(request: pytest.FixtureRequest) -> Path:
     """The `whisper158` program for this machine; then with sanitizers, so that nothing stays unseen."""
     return runtime.build(request.param) / "cli" / "whisper158"

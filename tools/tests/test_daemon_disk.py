@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from tests.daemon_process import PATIENCE, kinds, running
+from tests.variants import TRIED
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
@@ -25,7 +26,7 @@ ENDED = "recording in "
 HEADER = 44
 
 
-@pytest.fixture(scope="module", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)
+@pytest.fixture(scope="module", params=TRIED, ids=lambda variant: variant.name)
 def whisper158d(request: pytest.FixtureRequest) -> Path:
     return runtime.build(request.param) / "daemon" / "whisper158d"
 

@@ -19,6 +19,7 @@ import soundfile
 
 from tests.daemon_http import PATIENCE, Server, form, free_port, serving
 from tests.daemon_process import read_until
+from tests.variants import TRIED
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
@@ -33,7 +34,7 @@ def sound(seconds: float, kind: str = "WAV", rate: int = 16000) -> bytes:
     return out.getvalue()
 
 
-@pytest.fixture(scope="module", params=[runtime.NATIVE, runtime.ASAN], ids=lambda variant: variant.name)
+@pytest.fixture(scope="module", params=TRIED, ids=lambda variant: variant.name)
 def daemon(request: pytest.FixtureRequest) -> Path:
     return runtime.build(request.param) / "daemon" / "whisper158d"
 

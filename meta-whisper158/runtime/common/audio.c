@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <samplerate.h>
 #include <sndfile.h>
 
 #include "report.h"
+#include "resample.h"
 #include "whisper158.h"
 
 enum {
@@ -27,17 +27,17 @@ enum {
 typedef struct Decoder {
     SNDFILE *file;
     SF_INFO info;
-    SRC_STATE *resampler; /* NULL for 16 kHz */
-    float *block;         /* [BLOCK] as read, then averaged in place */
-    float *resampled;     /* [BLOCK] */
-    sf_count_t frames;    /* read so far */
-    size_t capacity;      /* of audio->samples */
-    size_t limit;         /* audio->count may not exceed it */
+    Resampler *resampler;
+    float *block;      /* [BLOCK] as read, then averaged in place */
+    sf_count_t frames; /* read so far */
+    size_t capacity;   /* of audio->samples */
+    size_t limit;      /* audio->count may not exceed it */
     Audio *audio;
     whisper158_error *error;
 } Decoder;
 
-static int append(Decoder *d, const float *samples, size_t count) {
+static int append(void *user, const float *samples, size_t count) {
+    Decoder *const d = user;
     Audio *const audio = d->audio;
 
     if (count > d->limit - audio->count)
@@ -52,36 +52,8 @@ static int append(Decoder *d, const float *samples, size_t count) {
         audio->samples = grown;
         d->capacity = capacity;
     }
-    if (count > 0)
-        memcpy(audio->samples + audio->count, samples, count * sizeof *samples);
+    memcpy(audio->samples + audio->count, samples, count * sizeof *samples);
     audio->count += count;
-    return 0;
-}
-
-/* Passes `count` samples at the file's rate on at 16 kHz; `end` says that none will follow. */
-static int resample(Decoder *d, const float *samples, size_t count, bool end) {
-    SRC_DATA data = {
-        .data_in = samples,
-        .data_out = d->resampled,
-        .input_frames = (long)count,
-        .output_frames = BLOCK,
-        .end_of_input = end,
-        .src_ratio = (double)WHISPER158_SAMPLE_RATE / d->info.samplerate,
-    };
-    int r;
-
-    if (!d->resampler)
-        return append(d, samples, count);
-    do {
-        r = src_process(d->resampler, &data);
-        if (r != 0)
-            return fail(d->error, -EBADMSG, "cannot be converted to 16 kHz: %s", src_strerror(r));
-        r = append(d, d->resampled, (size_t)data.output_frames_gen);
-        if (r < 0)
-            return r;
-        data.data_in += data.input_frames_used;
-        data.input_frames -= data.input_frames_used;
-    } while (data.output_frames_gen > 0 || (data.input_frames > 0 && data.input_frames_used > 0));
     return 0;
 }
 
@@ -109,6 +81,11 @@ static int mix_down(Decoder *d, size_t frames) {
     return 0;
 }
 
+/* What the resampler's sink refused has its sentence already. */
+static int resampled(const Decoder *d, int r) {
+    return r == -EBADMSG ? fail(d->error, r, "cannot be converted to 16 kHz") : r;
+}
+
 static int decode_all(Decoder *d) {
     const sf_count_t block = BLOCK / d->info.channels;
     sf_count_t frames;
@@ -117,13 +94,13 @@ static int decode_all(Decoder *d) {
     while ((frames = sf_readf_float(d->file, d->block, block)) > 0) {
         r = mix_down(d, (size_t)frames);
         if (r >= 0)
-            r = resample(d, d->block, (size_t)frames, false);
+            r = resampled(d, resampler_push(d->resampler, d->block, (size_t)frames));
         if (r < 0)
             return r;
         d->frames += frames;
     }
     if (d->frames > 0)
-        return resample(d, d->block, 0, true);
+        return resampled(d, resampler_flush(d->resampler));
     if (sf_error(d->file) != SF_ERR_NO_ERROR)
         return fail(d->error, -EBADMSG, "is damaged: no audio can be read from it");
     return fail(d->error, -EBADMSG, "holds no audio: its length is zero");
@@ -206,15 +183,8 @@ static int decode_opened(Decoder *d) {
     if (d->info.channels < 1 || d->info.channels > BLOCK)
         return fail(d->error, -EBADMSG, "has %d channels", d->info.channels);
     d->block = malloc(BLOCK * sizeof *d->block);
-    d->resampled = malloc(BLOCK * sizeof *d->resampled);
-    if (!d->block || !d->resampled)
+    if (!d->block || resampler_new(&d->resampler, (uint32_t)d->info.samplerate, append, d) < 0)
         return fail(d->error, -ENOMEM, "no memory to read it");
-    if (d->info.samplerate != WHISPER158_SAMPLE_RATE) {
-        /* BEST keeps 7.0 to 7.7 kHz too, at three times the cost and the same word error rate. */
-        d->resampler = src_new(SRC_SINC_MEDIUM_QUALITY, 1, &r);
-        if (!d->resampler)
-            return fail(d->error, -ENOMEM, "no memory to convert it to 16 kHz");
-    }
     r = decode_all(d);
     if (r >= 0)
         warn_if_short(d);
@@ -231,9 +201,7 @@ static int decode(Audio *audio, int fd, SF_VIRTUAL_IO *io, void *user, size_t ma
     r = d.file ? decode_opened(&d) : explain_open(error);
     if (d.file)
         (void)sf_close(d.file);
-    if (d.resampler)
-        (void)src_delete(d.resampler);
-    free(d.resampled);
+    resampler_free(d.resampler);
     free(d.block);
     if (r < 0)
         audio_free(audio);

@@ -8,13 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <samplerate.h>
-
 #include "report.h"
+#include "resample.h"
 
 enum {
-    BLOCK = 1024,     /* frames that are worked on at a time */
-    RESAMPLED = 4096, /* samples that are fetched from the resampler at a time */
+    BLOCK = 1024, /* frames that are worked on at a time */
     SLOTS_PER_SECOND = 2,
     FADES_PER_SECOND = 50, /* changes of the mix take 20 ms */
 };
@@ -35,14 +33,13 @@ struct Converter {
     uint32_t rate;
     uint32_t n_channels;
     ConverterSink sink;
-    SRC_STATE *resampler; /* NULL for 16 kHz */
-    uint32_t frames;      /* of the slot so far */
-    uint32_t fading;      /* frames that are left until all gains are at their goals */
+    Resampler *resampler;
+    uint32_t frames; /* of the slot so far */
+    uint32_t fading; /* frames that are left until all gains are at their goals */
     double mix_sum, mix_squares; /* of the live channels' plain sum */
     uint32_t loudest;
     float mono[BLOCK];
     float loud[BLOCK];
-    float resampled[RESAMPLED];
     Channel channels[];
 };
 
@@ -190,37 +187,16 @@ static void mix_block(Converter *c, const uint8_t *data, size_t frames) {
         c->mono[i] = c->loud[i] = decode(c->format, data + i * size);
 }
 
-/* Passes `count` samples of c->mono on at 16 kHz; `end` says that none will follow. */
-static int resample(Converter *c, size_t count, bool end) {
-    SRC_DATA data = {
-        .data_in = c->mono,
-        .data_out = c->resampled,
-        .input_frames = (long)count,
-        .output_frames = RESAMPLED,
-        .end_of_input = end,
-        .src_ratio = (double)WHISPER158_SAMPLE_RATE / c->rate,
-    };
+static int pass_on(void *user, const float *samples, size_t count) {
+    const Converter *const c = user;
 
-    if (!c->resampler) {
-        if (count > 0)
-            c->sink.samples(c->sink.user, c->mono, count);
-        return 0;
-    }
-    do {
-        if (src_process(c->resampler, &data) != 0)
-            return -EBADMSG;
-        if (data.output_frames_gen > 0)
-            c->sink.samples(c->sink.user, c->resampled, (size_t)data.output_frames_gen);
-        data.data_in += data.input_frames_used;
-        data.input_frames -= data.input_frames_used;
-    } while (data.output_frames_gen > 0 || (data.input_frames > 0 && data.input_frames_used > 0));
+    c->sink.samples(c->sink.user, samples, count);
     return 0;
 }
 
 int converter_new(Converter **out, SampleFormat format, uint32_t rate, uint32_t channels, const ConverterSink *sink,
                   whisper158_error *error) {
     Converter *c;
-    int r;
 
     *out = NULL;
     if (rate < CONVERT_MIN_RATE || rate > CONVERT_MAX_RATE)
@@ -237,12 +213,9 @@ int converter_new(Converter **out, SampleFormat format, uint32_t rate, uint32_t 
     c->sink = *sink;
     for (uint32_t i = 0; i < channels; i++)
         c->channels[i] = (Channel){.live = true, .gain = 1.0f / (float)channels, .goal = 1.0f / (float)channels};
-    if (rate != WHISPER158_SAMPLE_RATE) {
-        c->resampler = src_new(SRC_SINC_MEDIUM_QUALITY, 1, &r);
-        if (!c->resampler) {
-            (void)converter_free(c);
-            return fail(error, -ENOMEM, "there is no memory to convert audio to 16 kHz");
-        }
+    if (resampler_new(&c->resampler, rate, pass_on, c) < 0) {
+        (void)converter_free(c);
+        return fail(error, -ENOMEM, "there is no memory to convert audio to 16 kHz");
     }
     *out = c;
     return 0;
@@ -259,7 +232,7 @@ int converter_push(Converter *c, const void *data, size_t frames) {
         mix_block(c, bytes, n);
         if (c->sink.loudest)
             c->sink.loudest(c->sink.user, c->loud, n);
-        r = resample(c, n, false);
+        r = resampler_push(c->resampler, c->mono, n);
         if (r < 0)
             return r;
         bytes += n * c->n_channels * sample_size(c->format);
@@ -269,17 +242,16 @@ int converter_push(Converter *c, const void *data, size_t frames) {
 }
 
 int converter_flush(Converter *c) {
-    return resample(c, 0, true);
+    return resampler_flush(c->resampler);
 }
 
 void converter_reset(Converter *c) {
-    if (c->resampler)
-        (void)src_reset(c->resampler);
+    resampler_reset(c->resampler);
 }
 
 Converter *converter_free(Converter *c) {
-    if (c && c->resampler)
-        (void)src_delete(c->resampler);
+    if (c)
+        resampler_free(c->resampler);
     free(c);
     return NULL;
 }

@@ -26,7 +26,7 @@
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 #define MAX_PARTS 40u
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = true };
 #else
 enum { SANITIZED = false };

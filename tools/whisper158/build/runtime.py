@@ -41,6 +41,8 @@ class Variant:
     cross: bool = False
     # How much longer than on a fast machine a test may take.
     patience: int = 1
+    # Of the tests, what would tell nothing.
+    without: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -59,6 +61,14 @@ ASAN = Variant(
         "-Dc_args=-fno-omit-frame-pointer -fno-sanitize-recover=all",
     ),
     patience=10,
+)
+# Finds what threads do to each other. Kernels know no threads, and take a quarter of an hour here.
+TSAN = Variant(
+    "tsan",
+    "with ThreadSanitizer",
+    (*TESTED, "-Dbuildtype=debugoptimized", "-Db_sanitize=thread", "-Db_lundef=false"),
+    patience=20,
+    without=("kernels",),
 )
 FUZZ = Variant("fuzz", "for fuzzing", ("-Dfuzz=true",), compiler="clang", debian=("native", "fuzz"))
 AARCH64 = Variant(
@@ -126,6 +136,7 @@ def test(variant: Variant) -> None:
     folder = build(variant)
     command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs"]
     command += [f"--num-processes={JOBS}", f"--timeout-multiplier={variant.patience}"]
+    command += [f"--no-suite={suite}" for suite in variant.without]
     if show(command, env=environment(variant)) != 0:
         die(f"tests of the runtime {variant.title} failed", f"all they wrote: {folder}/meson-logs/testlog.txt")
 

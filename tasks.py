@@ -148,6 +148,7 @@ def install(context: Context, group: str = "") -> None:
         "k": "Only tests whose names match this expression",
         "fast": "Leave out what takes long",
         "careful": "Leave out what does harm for a while: killing, filling the disk, cutting the power",
+        "soak": "Then also speak for so many minutes: nothing may be missed, and its memory must not grow",
         **Options.HELP,
     },
 )
@@ -167,10 +168,11 @@ def test_on_device(
     power_command: str = "",
     audio: str = "",
     packages: str = "",
+    soak: str = "",
 ) -> None:
     """Test a machine that has booted our image; the report lies in build/test-on-device."""
     options = Options(image, model, serial, host, user, identity, host_key, power_command, audio, packages)
-    if not ontarget.test_on_device(machines.find(machine), options, k, fast, careful):
+    if not ontarget.test_on_device(machines.find(machine), options, k, fast, careful, soak):
         raise Exit(code=1)
 
 

@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, text in Options.HELP.items():
         group.addoption(f"--{name.replace('_', '-')}", dest=f"board_{name}", default="", help=text)
     group.addoption("--out", type=Path, help="the folder for the report")
+    group.addoption("--soak", type=float, default=0.0, help="minutes of speech, after everything else")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.pluginmanager.has_plugin("board-run"):
+        if not config.getoption("--soak"):
+            long = [item for item in items if item.get_closest_marker("soak")]
+            config.hook.pytest_deselected(items=long)
+            items[:] = [item for item in items if item not in long]
         return
     here = Path(__file__).parent
     left_out = pytest.mark.skip(reason="needs a machine: ./inv test-on-device --machine emulator")

@@ -64,6 +64,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("runtime.count --model large-q8", "there is no checkpoint 'large'"),
     ("release.reproduce --model large-q8", "there is no checkpoint 'large'"),
     ("build-image --machine emulator --model large-q8", "there is no checkpoint 'large'"),
+    ("test-on-device --soak nan", "--soak nan is not a number from 0.01 to 10080"),
     ("test-on-device --model large-q8", "there is no checkpoint 'large'"),
     ("model.data.label a.jsonl --model large-q8", "there is no checkpoint 'large'"),
     ("model.data.label a.jsonl --through pytorch --model large", "--model large is no checkpoint"),

@@ -12,6 +12,7 @@ from whisper158.board import report
 from whisper158.board.machine import Machine
 from whisper158.board.options import Options
 from whisper158.console import say
+from whisper158.daemon.soak import SHORT, WEEK
 from whisper158.errors import die
 from whisper158.paths import ROOT
 from whisper158.run import show
@@ -24,10 +25,16 @@ NOTHING_SELECTED = 5
 
 
 def test_on_device(
-    machine: Machine, options: Options, expression: str = "", fast: bool = False, careful: bool = False
+    machine: Machine,
+    options: Options,
+    expression: str = "",
+    fast: bool = False,
+    careful: bool = False,
+    soak: str = "",
 ) -> bool:
     """Returns whether all is well. Without those that are slow if it has to be `fast`; without those that do harm for a
-    while, such as filling the disk, if it has to be `careful`."""
+    while, such as filling the disk, if it has to be `careful`; with so many minutes of speech for `soak`."""
+    minutes = flags.number("--soak", soak, SHORT, WEEK) if soak else 0.0
     if expression:
         flags.expression("-k", expression)
     needs.python("dev")
@@ -37,7 +44,8 @@ def test_on_device(
     out = report.new_folder()
     marks = [mark for mark, left_out in (("not slow", fast), ("not destructive", careful)) if left_out]
     command: list[str | Path] = [sys.executable, "-m", "pytest", SUITE, f"--machine={machine.name}", f"--out={out}"]
-    command += [f"--junitxml={out / report.JUNIT}", f"--override-ini=timeout={LONGEST_TEST}", "--tb=short", "--verbose"]
+    command += [f"--junitxml={out / report.JUNIT}", f"--override-ini=timeout={LONGEST_TEST + 60 * minutes:.0f}"]
+    command += ["--tb=short", "--verbose", f"--soak={minutes}"]
     command += ["-p", "no:cacheprovider", "-m", " and ".join(marks), "-k", expression]
     given = dataclasses.asdict(options)
     command += [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]

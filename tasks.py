@@ -476,7 +476,7 @@ def model_uninstall(context: Context, name: str = "") -> None:
         "models": "Names or .w158 files; the others are compared with the first. Needs no flag: MODEL MODEL...",
         "sets": "Names or manifests of recordings, silence, noise, with commas (default: all that are here)",
         "audio-context": "With commas: auto, full, fit (to the audio, ready for that or not), frames of 20 ms",
-        "through": "runtime, pytorch, or both, to see whether they agree",
+        "through": "runtime, pytorch, or both, to see whether they agree; all: how well they can be expected to",
         "clips": "Only so many of each set, from its beginning (default: all)",
         "threads": "Threads to use",
         "out": "The folder for the results, and for what need not be heard again",

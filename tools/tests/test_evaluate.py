@@ -59,7 +59,7 @@ FLAGS: dict[str, Any] = {
     ("flag", "value", "sentence"),
     [
         ("models", [], "needs a model"),
-        ("through", "onnx", "--through onnx is none of runtime, pytorch, both"),
+        ("through", "onnx", "--through onnx is none of runtime, pytorch, both, all"),
         ("audio_context", "1501", "--audio-context 1501 is not a context"),
         ("audio_context", "0", "--audio-context 0 is not"),
         ("audio_context", "short", "--audio-context short is not"),
@@ -419,10 +419,10 @@ def parrots(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, list[str]], list
     texts: dict[str, list[str]] = {}
     heard: list[str] = []
 
-    def through(kind: str) -> Callable[[Path, AudioContext, int], Any]:
+    def through(kind: str) -> Callable[..., Any]:
         @contextmanager
-        def listen(model: Path, context: AudioContext, threads: int) -> Iterator[Listener]:
-            name = f"{model.stem} {context.name} {kind}"
+        def listen(model: Path, context: AudioContext, threads: int, shaken: bool = False) -> Iterator[Listener]:
+            name = f"{model.stem} {context.name} {'shaken' if shaken else kind}"
             yield Parrot(iter(texts[name]), heard, name)
 
         return listen
@@ -474,6 +474,16 @@ def test_models_side_by_side(speech: Path, tmp_path: Path, parrots: Any, capsys:
     heard.clear()
     assert report.markdown(evaluate.evaluate(plan)) == report.markdown(results)
     assert not heard
+
+
+def test_a_model_beside_itself(speech: Path, tmp_path: Path, parrots: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, _ = parrots
+    texts.update({"a full runtime": WRONG, "a full pytorch": RIGHT, "a full shaken": [*RIGHT[:3], "Down here."]})
+    flags = {"models": two_models(tmp_path)[:1], "sets": str(speech), "out": str(tmp_path / "out"), "through": "all"}
+    results = evaluate.evaluate(evaluate.plan(**{**FLAGS, **flags, "audio_context": "full"}))
+    shares = [row.agreement.share if row.agreement else None for row in results.rows]
+    assert shares == [0.25, 0.75, None]
+    assert "1/4, 25.0%" in (printed := capsys.readouterr().out) and "3/4, 75.0%" in printed
 
 
 def row(results: Results, model: str, context: str) -> Any:
@@ -583,6 +593,16 @@ def test_what_is_below_the_floor_is_not_heard(greedy: Any) -> None:
         samples[:8000] = level * rng.uniform(-1, 1, 8000)
         # Half a second, and the columns whose windows reach into it.
         assert 50 <= greedy.heard_columns(greedy.spectrogram(samples, 80), 150) <= 53
+
+
+@pytest.mark.oracle
+def test_shaking_moves_every_number_by_its_last_bit_at_most(greedy: Any) -> None:
+    mel = np.random.default_rng(1).normal(0, 1, (80, 300)).astype(np.float32)
+    mel[0, 0] = 0
+    moved = greedy.shake(mel)
+    assert moved.dtype == np.float32 and np.array_equal(moved, greedy.shake(mel))
+    assert np.all(np.abs(moved - mel) <= np.spacing(np.abs(mel)))
+    assert 0.6 < np.mean(moved != mel) < 0.73
 
 
 @pytest.mark.oracle

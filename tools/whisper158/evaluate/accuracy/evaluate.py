@@ -30,6 +30,7 @@ THROUGH: Mapping[str, tuple[Through, ...]] = {
     "runtime": ("runtime",),
     "pytorch": ("pytorch",),
     "both": ("runtime", "pytorch"),
+    "all": ("runtime", "pytorch", "shaken"),
 }
 
 
@@ -63,7 +64,7 @@ def judged(plan: Plan) -> Plan:
 def evaluate(plan: Plan) -> Results:
     """Hears what was not heard yet, then shows, writes and draws what came out."""
     needs.python("evaluate")
-    if "pytorch" in plan.through:
+    if plan.through != ("runtime",):
         needs.python("oracle")
     store = Store(plan.out)
     chosen = [model(word) for word in plan.models]
@@ -141,8 +142,9 @@ def hear_one(place: Place, utterance: Utterance, listening: Listener) -> Said:
 
 
 def listener(place: Place, threads: int) -> AbstractContextManager[Listener]:
-    make = listeners.through_runtime if place.through == "runtime" else pytorch.through_pytorch
-    return make(place.model.path, place.context, threads)
+    if place.through == "runtime":
+        return listeners.through_runtime(place.model.path, place.context, threads)
+    return pytorch.through_pytorch(place.model.path, place.context, threads, shaken=place.through == "shaken")
 
 
 def publish(results: Results, out: Path) -> None:

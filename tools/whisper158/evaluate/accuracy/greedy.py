@@ -73,11 +73,12 @@ class Rules:
 class Simulated:
     """A Listener; it takes no audio that is longer than a window."""
 
-    def __init__(self, blob: Blob, context: AudioContext) -> None:
+    def __init__(self, blob: Blob, context: AudioContext, shaken: bool = False) -> None:
         self._model = simulation(blob)
         self._rules = Rules.of(blob)
         self._context = context
         self._shortest = int(blob.array("config")[-2])
+        self._shaken = shaken
 
     def hear(self, samples: Samples) -> Heard | None:
         dims: ModelDimensions = self._model.dims
@@ -87,6 +88,8 @@ class Simulated:
         if np.abs(samples[: columns * HOP]).max(initial=0) < SILENCE:
             return Heard("", False)
         mel = spectrogram(samples, dims.n_mels)
+        if self._shaken:
+            mel = shake(mel)
         frames = self._context.of_window(heard_columns(mel, columns), self._shortest, dims.n_audio_ctx)
         window: Samples = np.zeros((dims.n_mels, COLUMNS_PER_FRAME * frames), np.float32)
         seen = min(columns, window.shape[1])
@@ -129,6 +132,13 @@ class Simulated:
 def spectrogram(samples: Samples, bands: int) -> Samples:
     """Log-mel of the audio and a window of zeros behind it, as whisper.transcribe has it."""
     return np.asarray(whisper.log_mel_spectrogram(torch.from_numpy(samples), bands, padding=WINDOW))
+
+
+def shake(mel: Samples) -> Samples:
+    """Each number as it is, or the next one above or below it; the same choice each time."""
+    chance = np.random.default_rng(158).integers(-1, 2, mel.shape).astype(np.float32)
+    moved: Samples = np.where(chance == 0, mel, np.nextafter(mel, np.copysign(np.float32(np.inf), chance)))
+    return moved
 
 
 def heard_columns(mel: Samples, columns: int) -> int:

@@ -20,7 +20,8 @@ from whisper158.model import blob
 from whisper158.model.checkpoint import Dims
 
 Samples = npt.NDArray[np.float32]
-Through = Literal["runtime", "pytorch"]
+# The last is PyTorch too, but for the last bit of each number that it hears: pytorch.py.
+Through = Literal["runtime", "pytorch", "shaken"]
 
 # The normaliser is for English, so no model has to find out.
 LANGUAGE = "en"

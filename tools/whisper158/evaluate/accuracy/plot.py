@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from whisper158.evaluate.accuracy.results import Results, Row
+from whisper158.evaluate.accuracy.results import HOW, Results, Row
 
 COLOURS = ("#1b7f4b", "#4a6fa5", "#b3632d", "#8a8f98", "#7a4ea3", "#a33a52")
 COLUMNS = 2
@@ -62,4 +62,4 @@ def bar(row: Row) -> tuple[float, float, float]:
 
 def label(row: Row) -> str:
     place = row.place
-    return f"{place.model.name}, {place.context.name}{', PyTorch' if place.through == 'pytorch' else ''}"
+    return f"{place.model.name}, {place.context.name}{HOW[place.through]}"

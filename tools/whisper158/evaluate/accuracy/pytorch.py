@@ -12,14 +12,16 @@ from whisper158.model import blob
 
 
 @contextmanager
-def through_pytorch(model: Path, context: AudioContext, threads: int) -> Iterator[Listener]:
+def through_pytorch(model: Path, context: AudioContext, threads: int, shaken: bool = False) -> Iterator[Listener]:
+    """`shaken`: the last bit of each number of the spectrogram is left to chance. How often the text stays the same
+    says how often what is not the same to the last bit can be expected to write the same text."""
     # Of an optional group of packages.
     import torch
 
     from whisper158.evaluate.accuracy.greedy import Simulated
 
     torch.set_num_threads(threads)
-    yield Simulated(blob.read(model), context)
+    yield Simulated(blob.read(model), context, shaken)
 
 
 def source() -> bytes:

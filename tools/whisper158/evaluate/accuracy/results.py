@@ -3,7 +3,7 @@
 """All figures of an evaluation, and each model's beside the first one's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from whisper158.evaluate.accuracy.figures import Agreement, Figures, agreement, 
 from whisper158.evaluate.accuracy.listeners import Through
 from whisper158.evaluate.accuracy.sets import Set
 from whisper158.evaluate.wer import Difference
+
+HOW: Mapping[Through, str] = {"runtime": "", "pytorch": ", PyTorch", "shaken": ", PyTorch, shaken"}
+# What one's texts are compared with.
+JUDGE: Mapping[Through, Through] = {"runtime": "pytorch", "pytorch": "shaken"}
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,7 @@ class Place:
     through: Through
 
     def __str__(self) -> str:
-        how = " in PyTorch" if self.through == "pytorch" else ""
-        return f"{self.model.name} hears {self.set.name}, context {self.context.name}{how}"
+        return f"{self.model.name} hears {self.set.name}, context {self.context.name}{HOW[self.through]}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class Row:
     figures: Figures
     versus_first: Difference | None
     versus_full: Difference | None
-    agreement: Agreement | None  # of the runtime with PyTorch; stands with the runtime
+    agreement: (
+        Agreement | None
+    )  # with what JUDGE says  # of the runtime with PyTorch, or of that with itself when shaken; stands with the former
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def collect(places: Sequence[Place], cells: Sequence[Cell]) -> Results:
 
     def row(place: Place, cell: Cell) -> Row:
         one, full = beside(place, model=first), beside(place, context=FULL.name)
-        other = beside(place, through="pytorch") if place.through == "runtime" else None
+        other = beside(place, through=JUDGE[place.through]) if place.through in JUDGE else None
         return Row(
             place=place,
             figures=figures(place.set, cell),

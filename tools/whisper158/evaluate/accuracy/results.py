@@ -63,9 +63,7 @@ class Row:
     figures: Figures
     versus_first: Difference | None
     versus_full: Difference | None
-    agreement: (
-        Agreement | None
-    )  # with what JUDGE says  # of the runtime with PyTorch, or of that with itself when shaken; stands with the former
+    agreement: Agreement | None  # with what JUDGE says
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from whisper158 import needs
 from whisper158.build import layer, runtime
 from whisper158.errors import UserError
 from whisper158.model.pack import FORMATS
-from whisper158.paths import REQUIREMENTS, ROOT, RUNTIME
+from whisper158.paths import LAYER, REQUIREMENTS, ROOT, RUNTIME
 from whisper158.release import parts, reproduce
+from whisper158.run import run
 
 
 def test_the_version_is_one() -> None:
@@ -43,6 +45,17 @@ def test_the_files_licences_are_what_reuse_says() -> None:
         if file.licence != parts.OURS:
             name = re.escape(str(file.path.relative_to(ROOT)))
             assert re.search(rf'path = "{name}"[^\[]*SPDX-License-Identifier = "{file.licence}"', toml)
+
+
+def test_the_notice_of_what_is_compiled_in_is_the_header_s_own() -> None:
+    """And the package that it is compiled into says so."""
+    needs.debian("native")
+    title, notice = (LAYER / "COPYING.xxhash").read_text().split("\n\n", 1)
+    header = run(["gcc", "-E", "-CC", "-include", "xxhash.h", "-x", "c", "/dev/null"])
+    assert "libwhisper158" in title
+    assert " ".join(notice.split()) in " ".join(re.sub(r"^ \*", "", header, flags=re.MULTILINE).split())
+    (recipe,) = (layer.RECIPES / "whisper158").glob("whisper158_*.bb")
+    assert 'LICENSE:lib${BPN} = "MIT & BSD-2-Clause"\n' in recipe.read_text()
 
 
 def test_the_packages_are_all_that_are_locked() -> None:

@@ -8,12 +8,15 @@ DESCRIPTION = "OpenAI's Whisper with 1.58-bit weights for the processors of smal
                the program whisper158, and the daemon whisper158d, which listens to a microphone and serves what it \
                hears on a Unix socket, by the Wyoming protocol and by HTTP. Nothing of what is heard leaves the machine."
 SECTION = "multimedia"
-# PD is the recording that "whisper158 selftest" listens to.
-LICENSE = "MIT & PD"
-LICENSE:lib${BPN} = "MIT"
+# PD is the recording that "whisper158 selftest" listens to. xxHash, under the BSD licence, is a header that the library is
+# compiled with, so that no package of its own brings its notice into an image.
+LICENSE = "MIT & BSD-2-Clause & PD"
+LICENSE:${PN} = "MIT & PD"
+LICENSE:lib${BPN} = "MIT & BSD-2-Clause"
 LICENSE:${PN}-daemon = "MIT"
 LICENSE:${PN}-bash-completion = "MIT"
 LIC_FILES_CHKSUM = "file://../COPYING.MIT;md5=be5294a867a71b1baffa38bede893b26 \
+                    file://../COPYING.xxhash;md5=64d0a6eb589940ecb514ea4a7b4cc89e \
                     file://selftest/speech.txt;md5=e395b831b66e1c06d5d7e0de1beb1cff"
 
 DEPENDS = "xxhash"
@@ -23,6 +26,7 @@ DEPENDS = "xxhash"
 FILESEXTRAPATHS:prepend := "${THISDIR}/../..:"
 SRC_URI = "file://runtime \
            file://COPYING.MIT \
+           file://COPYING.xxhash \
            file://run-ptest"
 S = "${WORKDIR}/runtime"
 

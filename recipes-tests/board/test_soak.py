@@ -30,7 +30,7 @@ def test_hears_for_hours(
     clips = [clip for clip in sounds() if SHORTEST <= clip.seconds <= LONGEST]
     said, heard, missed = list[str](), list[str](), list[str]()
     memory = list[tuple[float, int]]()
-    pid = service.pid()
+    pid, clock = service.pid(), guest_seconds(target)
     began = told = time.monotonic()
     with service.events() as events:
         events.until("hello", target.machine.budget.command)
@@ -49,11 +49,17 @@ def test_hears_for_hours(
             time.sleep(chance.uniform(*PAUSES))
     sizes = [size for _, size in memory]
     record_property("sentences", f"{len(said) + len(missed)}, of which {len(missed)} were missed")
+    record_property("its own clock", duration(guest_seconds(target) - clock))
     record_property("words wrong", word_error_rate(said, heard))
     record_property("memory of its own", f"{min(sizes) / 1e6:.1f} to {max(sizes) / 1e6:.1f} MB")
     assert not missed
     assert service.pid() == pid and service.restarts() == 0
     assert growth(memory) <= GROWTH
+
+
+def guest_seconds(target: Target) -> int:
+    """Emulated machines have a clock that goes as fast as they do."""
+    return int(target.check("date +%s"))
 
 
 def answer(events: Events, seconds: float) -> str:

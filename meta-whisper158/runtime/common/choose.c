@@ -112,6 +112,6 @@ int alsa_negotiate(const AlsaDriver *driver, AlsaPcm *pcm, AlsaSetup *setup) {
         setup->rate > CONVERT_MAX_RATE)
         return -ENOTSUP;
     setup->period = setup->rate / PERIODS_PER_SECOND;
-    setup->buffer = setup->rate;
+    setup->buffer = ALSA_BUFFER_SECONDS * setup->rate;
     return driver->configure(pcm, setup);
 }

@@ -67,11 +67,11 @@ static void tell_gap(Microphone *m, uint64_t at, size_t frames) {
 
 /*
  * PCMs that are no cards, such as "null" and "file", deliver as fast as they are read. No card is twice as fast as the
- * clock, but it may have a second in store.
+ * clock, but it may have some seconds in store.
  */
 static void keep_pace(Microphone *m, uint64_t at, size_t frames) {
-    if (m->pace + SECOND < at)
-        m->pace = at - SECOND;
+    if (m->pace + ALSA_BUFFER_SECONDS * SECOND < at)
+        m->pace = at - ALSA_BUFFER_SECONDS * SECOND;
     m->pace += SECOND * frames / m->setup.rate / 2;
     if (m->pace > at)
         feed_pause(m->feed, m->pace - at);

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whisper158 import whole
 from whisper158.console import duration
 from whisper158.paths import BUILD
 
@@ -70,9 +71,7 @@ def new_folder(parent: Path = REPORTS) -> Path:
 
 
 def write(path: Path, facts: Mapping[str, str], entries: Sequence[Entry]) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(page(facts, entries), encoding="utf-8")
-    draft.rename(path)
+    whole.write(path, page(facts, entries))
 
 
 def page(facts: Mapping[str, str], entries: Sequence[Entry]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 import paramiko
 
+from whisper158 import whole
 from whisper158.cache import cache_dir
 from whisper158.errors import UserError, die
 
@@ -271,9 +272,7 @@ def pin(address: Address, keys: frozenset[str]) -> None:
     pins[str(address)] = sorted(keys)
     path = pins_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(pins, indent=1) + "\n")
-    draft.rename(path)
+    whole.write(path, json.dumps(pins, indent=1) + "\n")
 
 
 def _pins() -> dict[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whisper158 import whole
 from whisper158.cache import cache_dir
 from whisper158.errors import Usage
 from whisper158.model import blob, models, shipped
@@ -144,7 +145,7 @@ def write(chosen: Machine, extra: tuple[str, ...], model: Model, where: Folders)
         content["env"] = handed_on
     path = BUILD / "yocto" / f"{chosen.name}.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, "# Written by ./inv build-image, each time anew.\n" + yaml.safe_dump(content, sort_keys=False))
+    whole.write(path, "# Written by ./inv build-image, each time anew.\n" + yaml.safe_dump(content, sort_keys=False))
     if model.file is not None:
         lay_in(model.file, where.build / "models" / f"{model.name}.w158")
     return path
@@ -166,19 +167,11 @@ def local_conf(model: Model) -> str:
 def lay_in(source: Path, target: Path) -> None:
     """Copies a file to where BitBake finds it; without another copy on the disk if that can be."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.draft")
-    draft.unlink(missing_ok=True)
-    try:
-        os.link(source.resolve(), draft)
-    except OSError:
-        shutil.copyfile(source, draft)
-    os.replace(draft, target)
-
-
-def replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text)
-    os.replace(draft, path)
+    with whole.replacing(target) as draft:
+        try:
+            os.link(source.resolve(), draft)
+        except OSError:
+            shutil.copyfile(source, draft)
 
 
 def command(verb: str, container: bool, *arguments: str | Path) -> list[str]:

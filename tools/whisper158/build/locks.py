@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The lock files: every Python package by version and hash, none by address."""
 
+from whisper158 import whole
 from whisper158.console import step
 from whisper158.paths import REQUIREMENTS, ROOT
 from whisper158.run import run, tool
@@ -107,12 +108,7 @@ def lock(upgrade: bool = False) -> None:
     """Writes requirements/*.lock anew; with `upgrade`, not bound to the versions that stand there now."""
     for name, inputs in INPUTS.items():
         path = REQUIREMENTS / f"{name}.lock"
-        draft = path.with_suffix(".draft")
-        with step(f"Locking {path.name}"):
-            try:
-                draft.write_text(path.read_text() if path.exists() and not upgrade else "")
-                run([tool("uv"), "pip", "compile", *OPTIONS, f"--output-file={draft}", *inputs], cwd=ROOT)
-                draft.write_text(HEADER + draft.read_text())
-                draft.rename(path)
-            finally:
-                draft.unlink(missing_ok=True)
+        with step(f"Locking {path.name}"), whole.replacing(path) as draft:
+            draft.write_text(path.read_text() if path.exists() and not upgrade else "")
+            run([tool("uv"), "pip", "compile", *OPTIONS, f"--output-file={draft}", *inputs], cwd=ROOT)
+            draft.write_text(HEADER + draft.read_text())

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from whisper158 import needs
+from whisper158 import needs, whole
 from whisper158.build import kas, preflight
 from whisper158.console import say, step
 from whisper158.errors import die
@@ -44,7 +44,7 @@ def put_head(path: Path, before: str) -> None:
 
     now = path.read_text()
     same = before and yaml.safe_load(before) == yaml.safe_load(now)
-    kas.replace(path, before if same else HEAD + now)
+    whole.write(path, before if same else HEAD + now)
 
 
 def ask(name: str, update: bool) -> None:

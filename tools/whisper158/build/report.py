@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from whisper158.build.kas import Model, digest, replace
+from whisper158 import whole
+from whisper158.build.kas import Model, digest
 from whisper158.console import say
 from whisper158.errors import die
 from whisper158.paths import BUILD
@@ -103,4 +104,4 @@ def write(image: Image, sums: dict[str, str]) -> None:
         "files": files,
         "packages": image.packages,
     }
-    replace(path, json.dumps(said, indent=1) + "\n")
+    whole.write(path, json.dumps(said, indent=1) + "\n")

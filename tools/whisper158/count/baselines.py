@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from whisper158 import whole
 from whisper158.errors import die
 from whisper158.paths import RUNTIME
 
@@ -48,12 +49,7 @@ def read(path: Path) -> Baselines:
 
 
 def write(baselines: Baselines, path: Path) -> None:
-    draft = path.with_suffix(".draft")
-    try:
-        draft.write_text(json.dumps(asdict(baselines), indent=2) + "\n")
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    whole.write(path, json.dumps(asdict(baselines), indent=2) + "\n")
 
 
 def change(instructions: int, baseline: int) -> float:

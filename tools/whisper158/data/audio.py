@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from whisper158 import whole
 from whisper158.data.manifest import Clip
 from whisper158.errors import die
 from whisper158.units import SAMPLE_RATE as SAMPLE_RATE
@@ -48,14 +49,11 @@ def save(path: Path, sound: Floats) -> None:
     """Writes `sound` as .opus at about 30 kbit/s, or as .flac, ten times as large. The file gets its name when it is
     whole."""
     form, subtype = FORMATS[path.suffix]
-    draft = path.with_name(f".{path.name}.draft")
     try:
-        soundfile.write(draft, sound, SAMPLE_RATE, format=form, subtype=subtype)
-        draft.rename(path)
-    except (soundfile.LibsndfileError, OSError) as error:
+        with whole.replacing(path) as draft:
+            soundfile.write(draft, sound, SAMPLE_RATE, format=form, subtype=subtype)
+    except soundfile.LibsndfileError as error:
         die(f"cannot write the sound file {path}: {_reason(error)}")
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def resample(sound: Floats, old: int, new: int) -> Floats:

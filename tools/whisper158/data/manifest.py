@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from whisper158 import whole
 from whisper158.errors import die
 
 
@@ -46,16 +47,12 @@ def read(manifest: Path) -> tuple[Clip, ...]:
 
 def write(manifest: Path, clips: Iterable[Clip]) -> None:
     """Makes `clips` the content of `manifest`, all of them or, on failure, none."""
-    draft = manifest.with_name(f".{manifest.name}.{os.getpid()}.draft")
     try:
         manifest.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.writelines(_line(_entry(clip, manifest.parent)) for clip in clips)
-        draft.rename(manifest)
     except OSError as error:
-        die(f"cannot write {manifest}: {error.strerror}")
-    finally:
-        draft.unlink(missing_ok=True)
+        die(f"{manifest.parent}: cannot be made: {error.strerror}")
+    with whole.replacing(manifest) as draft, draft.open("wb") as file:
+        file.writelines(_line(_entry(clip, manifest.parent)) for clip in clips)
 
 
 class Appender:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from whisper158 import whole
 from whisper158.console import say
 from whisper158.errors import die
 from whisper158.evaluate import wer
@@ -19,7 +20,7 @@ from whisper158.lab import plots
 from whisper158.lab.config import Config, jobs, read
 from whisper158.lab.job import FLOAT, Job
 from whisper158.lab.plots import AXES, Point, front, place
-from whisper158.lab.run import cells_of, digest, key, prepare, whole
+from whisper158.lab.run import cells_of, digest, kept, key, prepare
 
 HEADINGS = (
     "model",
@@ -86,9 +87,7 @@ def report(path: Path) -> list[Path]:
     }
     folder = cells_of(config).parent
     for name, text in texts.items():
-        draft = folder / f".{name}.draft"
-        draft.write_text(text)
-        draft.replace(folder / name)
+        whole.write(folder / name, text)
     written = [folder / name for name in texts]
     say(f"written: {', '.join(map(str, written))}")
     return written
@@ -102,7 +101,7 @@ def collect(config: Config) -> tuple[list[Row], int]:
     floats: dict[tuple[str, str], Counts] = {}
     for job in jobs(config):
         own = key(job, config, heard)
-        cell = whole(cells_of(config) / f"{digest(own)}.json", own)
+        cell = kept(cells_of(config) / f"{digest(own)}.json", own)
         if cell is None:
             missing += 1
             continue

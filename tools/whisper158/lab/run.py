@@ -7,7 +7,6 @@ A cell that is there is not made again; whatever decides what is in it is in its
 
 import hashlib
 import json
-import os
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from whisper158 import whole
 from whisper158.console import duration, say
 from whisper158.errors import die
 from whisper158.evaluate.accuracy.sets import Set
@@ -48,7 +48,7 @@ def run(path: Path, processes: int = 1, ray: str = "") -> list[Path]:
     heard = prepare(config)
     keys = {job: key(job, config, heard) for job in jobs(config)}
     files = {job: folder / f"{digest(own)}.json" for job, own in keys.items()}
-    missing = [job for job, file in files.items() if whole(file, keys[job]) is None]
+    missing = [job for job, file in files.items() if kept(file, keys[job]) is None]
     say(f"{len(files)} cells, of which {len(files) - len(missing)} are there: {folder}")
     if missing:
         crew = cluster.ray(ray) if ray else workers.processes(processes) if processes > 1 else workers.alone
@@ -116,7 +116,7 @@ def digest(key: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def whole(file: Path, key: dict[str, Any]) -> dict[str, Any] | None:
+def kept(file: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     """A cell's content, or None where it is absent, damaged, or another's."""
     try:
         found = json.loads(file.read_text())
@@ -139,12 +139,7 @@ def keep(file: Path, key: dict[str, Any], made: dict[str, Any], job: Job) -> Non
             f"{job}: a worker made it of something else than is here: {', '.join(other)}",
             "Give the workers the same packages and models (docs/lab.md).",
         )
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(made, indent=1) + "\n")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    whole.write(file, json.dumps(made, indent=1) + "\n")
 
 
 def quantiser(job: Job, config: Config) -> Method | None:

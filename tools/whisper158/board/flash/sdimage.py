@@ -9,6 +9,7 @@ SPI flash, and that looks for the kernel on the card.
 from pathlib import Path
 from typing import BinaryIO
 
+from whisper158 import whole
 from whisper158.board.flash import sparse
 from whisper158.board.flash.image import MIB, Action, Image, Partition, gzip_blocks
 from whisper158.console import track
@@ -61,17 +62,12 @@ def on_card(image: Image) -> list[Action]:
 
 def make(image: Image, path: Path) -> None:
     """Makes the file `path`, whole or not at all. What is zero takes no room in it."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    try:
+    with whole.replacing(path) as draft:
         with draft.open("wb") as file:
             file.truncate(size(image))
         partition_table(image, draft)
         for action in track(on_card(image), f"Making {path.name}"):
             put(image, action, draft)
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def partition_table(image: Image, draft: Path) -> None:

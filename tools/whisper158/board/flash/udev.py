@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from whisper158 import whole
 from whisper158.console import say
 from whisper158.run import CommandError, run
 
@@ -42,10 +43,9 @@ def write(rules: Path) -> None:
         write_as_root(rules)
         return
     rules.parent.mkdir(parents=True, exist_ok=True)
-    draft = rules.with_name(f".{rules.name}.draft")
-    draft.write_text(CONTENT)
-    draft.chmod(0o644)
-    draft.rename(rules)
+    with whole.replacing(rules) as draft:
+        draft.write_text(CONTENT)
+        draft.chmod(0o644)
 
 
 def write_as_root(rules: Path) -> None:

@@ -4,12 +4,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from whisper158 import whole
 from whisper158.errors import die
 
 FOLDER = "cells"
@@ -71,13 +71,8 @@ class Store:
 
     def add(self, key: Key, cell: Cell, about: dict[str, Any]) -> None:
         """`about` is for people who look into the file."""
-        path = self._path(key)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            draft.write_text(json.dumps({"about": about, "key": asdict(key), **asdict(cell)}, indent=1) + "\n")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        content = {"about": about, "key": asdict(key), **asdict(cell)}
+        whole.write(self._path(key), json.dumps(content, indent=1) + "\n")
 
     def _path(self, key: Key) -> Path:
         return self._folder / f"{key.digest}.json"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from whisper158 import flags, needs
+from whisper158 import flags, needs, whole
 from whisper158.console import console, duration, say
 from whisper158.errors import UserError, die
 from whisper158.evaluate.accuracy import contexts, listeners, plot, pytorch, report, sets
@@ -151,8 +151,6 @@ def publish(results: Results, out: Path) -> None:
     report.show(results)
     written = [out / "results.json", out / "results.md"]
     for path, text in zip(written, (results.as_json(), report.markdown(results)), strict=True):
-        draft = path.with_suffix(".draft")
-        draft.write_text(text)
-        draft.replace(path)
+        whole.write(path, text)
     written += plot.draw(results, out / "accuracy")
     say(f"written: {', '.join(map(str, written))}")

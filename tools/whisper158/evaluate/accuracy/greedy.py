@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import whisper
-from whisper.model import ModelDimensions
+from whisper.model import ModelDimensions, Whisper
 
 from whisper158.evaluate.accuracy.contexts import COLUMNS_PER_FRAME, AudioContext
 from whisper158.evaluate.accuracy.listeners import LANGUAGE, Heard
@@ -71,14 +71,20 @@ class Rules:
 
 
 class Simulated:
-    """A Listener; it takes no audio that is longer than a window."""
+    """A Listener; it takes no audio that is longer than a window. `shortest` is the model's shortest context."""
 
-    def __init__(self, blob: Blob, context: AudioContext, shaken: bool = False) -> None:
-        self._model = simulation(blob)
-        self._rules = Rules.of(blob)
+    def __init__(
+        self, model: Whisper, rules: Rules, context: AudioContext, shortest: int, shaken: bool = False
+    ) -> None:
+        self._model = model
+        self._rules = rules
         self._context = context
-        self._shortest = int(blob.array("config")[-2])
+        self._shortest = shortest
         self._shaken = shaken
+
+    @classmethod
+    def of(cls, blob: Blob, context: AudioContext, shaken: bool) -> "Simulated":
+        return cls(simulation(blob), Rules.of(blob), context, int(blob.array("config")[-2]), shaken)
 
     def hear(self, samples: Samples) -> Heard | None:
         dims: ModelDimensions = self._model.dims

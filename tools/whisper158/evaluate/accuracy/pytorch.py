@@ -21,7 +21,7 @@ def through_pytorch(model: Path, context: AudioContext, threads: int, shaken: bo
     from whisper158.evaluate.accuracy.greedy import Simulated
 
     torch.set_num_threads(threads)
-    yield Simulated(blob.read(model), context, shaken)
+    yield Simulated.of(blob.read(model), context, shaken)
 
 
 def source() -> bytes:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from whisper158 import flags, needs
+from whisper158 import flags, needs, whole
 from whisper158.build import runtime
 from whisper158.console import console, say
 from whisper158.errors import die
@@ -172,6 +172,6 @@ def environment(contestant: Contestant) -> dict[str, str]:
 
 def publish(results: Results, out: Path) -> None:
     table.show(results)
-    (out / "results.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    whole.write(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")
     drawn = plot.draw(results, out / "bench")
     say(f"written: {out / 'results.json'}, {', '.join(map(str, drawn))}")

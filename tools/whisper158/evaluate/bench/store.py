@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from whisper158 import whole
 from whisper158.errors import die
 
 FILE = "rounds.jsonl"
@@ -29,20 +30,18 @@ class Store:
     def _take_up(self, setting: dict[str, Any]) -> None:
         text = self._path.read_text()
         # A line without an end was cut off together with the process that wrote it.
-        whole = text[: text.rfind("\n") + 1]
+        complete = text[: text.rfind("\n") + 1]
         hint = "./inv bench --fresh drops it; --out keeps the new results elsewhere"
         try:
-            first, *lines = map(json.loads, whole.splitlines())
+            first, *lines = map(json.loads, complete.splitlines())
             before = dict(first)
             self._done = {(line["contestant"], line["round"]): line for line in lines}
         except (ValueError, KeyError, TypeError):
             die(f"{self._path} is damaged", hint)
         if changed := [key for key in {**before, **setting} if before.get(key) != setting.get(key)]:
             die(f"{self._path} was measured with another {' and another '.join(changed)}", hint)
-        if whole != text:
-            draft = self._path.with_suffix(".draft")
-            draft.write_text(whole)
-            draft.rename(self._path)
+        if complete != text:
+            whole.write(self._path, complete)
 
     def get(self, contestant: str, round: int) -> dict[str, Any] | None:
         return self._done.get((contestant, round))

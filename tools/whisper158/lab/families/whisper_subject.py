@@ -45,18 +45,12 @@ class WhisperSubject(Subject):
         return costs.cost(self.model.dims, layers, head, window)
 
     def hear(self, clips: Sequence[Utterance], context: AudioContext) -> list[Said]:
-        return hear(Listening(self.model, rules(self.checkpoint), context), clips)
+        # Stock checkpoints are good for nothing but their full context, so that is their shortest.
+        full = self.model.dims.n_audio_ctx
+        return hear(Simulated(self.model.whisper, rules(self.checkpoint), context, full), clips)
 
 
-class Listening(Simulated):
-    """Stock checkpoints are good for nothing but their full context, so that is their shortest."""
-
-    def __init__(self, model: WhisperModel, rules: Rules, context: AudioContext) -> None:
-        self._model, self._rules, self._context = model.whisper, rules, context
-        self._shortest = model.dims.n_audio_ctx
-
-
-def hear(listening: Listening, clips: Sequence[Utterance]) -> list[Said]:
+def hear(listening: Simulated, clips: Sequence[Utterance]) -> list[Said]:
     found = [(clip.id, listening.hear(clip.load())) for clip in clips]
     return [Said(id, heard.text if heard else None, heard.repetition if heard else False) for id, heard in found]
 

@@ -207,9 +207,10 @@ static int configure(AlsaPcm *pcm, AlsaSetup *setup) {
     snd_pcm_uframes_t period = setup->period, buffer = setup->buffer;
     int direction = 0, r;
 
-    r = snd_pcm_hw_params_set_period_size_near(pcm->handle, pcm->hw, &period, &direction);
+    /* Many cards know 32 periods at most: to lose nothing matters more than to be woken soon. */
+    r = snd_pcm_hw_params_set_buffer_size_near(pcm->handle, pcm->hw, &buffer);
     if (r >= 0)
-        r = snd_pcm_hw_params_set_buffer_size_near(pcm->handle, pcm->hw, &buffer);
+        r = snd_pcm_hw_params_set_period_size_near(pcm->handle, pcm->hw, &period, &direction);
     if (r >= 0)
         r = snd_pcm_hw_params(pcm->handle, pcm->hw);
     if (r < 0)

@@ -21,7 +21,7 @@
 #define ALSA_NAME 96 /* bytes of the name of a PCM */
 
 /* What is wished for; cards may keep less. Recorded sound waits there while the machine is busy with other things. */
-#define ALSA_BUFFER_SECONDS 4
+#define ALSA_BUFFER_SECONDS 2
 
 /* A device that can record; a card may have several. Names are any bytes but control characters. */
 typedef struct AlsaCard {

@@ -61,7 +61,7 @@ def test_a_pcm_of_the_configuration_is_taken_as_it_is(devices: Devices) -> None:
     assert choice(devices, "quiet") == {
         "pcm": "quiet",
         "reason": "quiet is what --device names",
-        "offer": {"rate": 16000, "channels": 1, "format": "16 bits", "period": 320, "buffer": 16000},
+        "offer": {"rate": 16000, "channels": 1, "format": "16 bits", "period": 320, "buffer": 32000},
         "error": None,
     }
     text = good(devices("-D", "quiet"))

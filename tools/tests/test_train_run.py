@@ -32,8 +32,10 @@ pytest.importorskip("whisper158.train.run")
 
 from whisper158.train import batches, costs, dry, export, features, network, optimise, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
+from whisper158.train.begin import begin  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
 from whisper158.train.place import Place  # noqa: E402
+from whisper158.train.quantisers import int4_codes, ternary_codes  # noqa: E402
 from whisper158.train.tokenizer import tokenizer  # noqa: E402
 
 # The golden model hears 0.8 s at a time and may say 32 tokens.
@@ -525,6 +527,48 @@ def test_codes_are_exported_as_they_are(write: Callable[..., Path], tmp_path: Pa
     section = blob.sections[f"{name}.weight"]
     assert np.array_equal(unpack(blob.array(section.name), section), codes.numpy())
     assert np.array_equal(blob.array(section.scale.name), student[f"{name}.scale"].numpy())
+
+
+@pytest.mark.parametrize("head", ["int4", "int8"])
+def test_a_run_can_begin_where_a_blob_ends(write: Callable[..., Path], tmp_path: Path, head: str) -> None:
+    """What it would export at once is that blob; and it goes on learning."""
+    how: dict[str, Any] = {"linear": "ternary", "head": head, "head_group": 32}
+    path = write(quantisation=how)
+    run.train(path, resume=False)
+    out = Path(export.export(configs.read(path).out, str(tmp_path / "trained.w158"), "small"))
+    begun = network.original(golden())
+    network.quantise(begun, network.Quantisation(**how))
+    begin(begun, str(out))
+    student = latest(path).student
+    layers = [key.removesuffix(".scale") for key in student if key.endswith(".scale")]
+    assert ("decoder.token_embedding" in layers) == (head == "int4") and len(layers) > 20
+    for layer in layers:
+        four_bits = "token" in layer
+        codes = int4_codes if four_bits else ternary_codes
+        one, other = (
+            codes(state[f"{layer}.weight"], state[f"{layer}.scale"]) for state in (student, begun.state_dict())
+        )
+        assert torch.equal(one, other), layer
+    for key, value in begun.state_dict().items():
+        if key.removesuffix(".weight") not in layers:
+            assert distance(value, student[key]) < 0.01, key
+    again = write("again", quantisation=how, begin=str(out))
+    run.train(again, resume=False)
+    assert latest(again).step == 8
+
+
+def test_what_a_run_cannot_begin_with_is_named(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write()
+    run.train(path, resume=False)
+    out = str(export.export(configs.read(path).out, str(tmp_path / "trained.w158"), "small"))
+    for how, message in (
+        ({"linear": "float", "head": "float"}, "scales that are not trained here: decoder.blocks.0.attn.key"),
+        ({"linear": "ternary", "head": "int4", "head_group": 64}, "decoder.token_embedding.weight.scale of .* is"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run.train(write("other", quantisation=how, begin=out), resume=False)
+    with pytest.raises(UserError, match=r"none\.w158"):
+        run.train(write("other", begin=str(tmp_path / "none.w158")), resume=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4nothing", b"\x80\4garbage"])

@@ -10,16 +10,13 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from whisper.model import MultiHeadAttention, Whisper
 
 from whisper158.evaluate.original import filled
-from whisper158.model.blob import QUANTISED, Blob, Dtype
+from whisper158.model.blob import QUANTISED, Blob
 from whisper158.model.checkpoint import Dims
-from whisper158.model.ternary import unpack
-
-Floats = npt.NDArray[np.float32]
+from whisper158.model.weights import codes_of, weights_of
 
 
 def simulation(blob: Blob) -> Whisper:
@@ -28,7 +25,7 @@ def simulation(blob: Blob) -> Whisper:
     tensors = [
         n for n in blob.sections if n.startswith(("encoder.", "decoder.")) and not n.endswith((".scale", ".zero"))
     ]
-    model = filled(Dims(*dims), {name: _weights(blob, name) for name in tensors})
+    model = filled(Dims(*dims), {name: weights_of(blob, name) for name in tensors})
     for name, module in model.named_modules():
         if activation_bits == 8 and isinstance(module, torch.nn.Linear) and f"{name}.weight.scale" in blob:
             module.forward = _integer_linear(blob, name, module)
@@ -45,26 +42,8 @@ def _in_14_bits(_module: torch.nn.Module, _inputs: Any, x: torch.Tensor) -> torc
     return torch.where(step > 0, torch.round(x / step) * step, 0)
 
 
-def _codes(blob: Blob, name: str) -> npt.NDArray[np.int8]:
-    section = blob.sections[name]
-    array = blob.array(name)
-    codes = np.asarray(array, np.int8) if section.dtype == Dtype.I8 else unpack(array, section)
-    if section.dtype == Dtype.U4:
-        codes = codes - np.repeat(blob.array(section.zero.name).astype(np.int8), section.group, axis=1)
-    return codes
-
-
-def _weights(blob: Blob, name: str) -> Floats:
-    section = blob.sections[name]
-    if section.dtype in QUANTISED:
-        scale = np.repeat(blob.array(f"{name}.scale"), section.group, axis=1)
-        return np.asarray(_codes(blob, name) * scale, np.float32)
-    weights: Floats = blob.array(name).astype(np.float32)
-    return weights.transpose(0, 2, 1) if ".conv" in name and weights.ndim == 3 else weights
-
-
 def _integer_linear(blob: Blob, name: str, module: torch.nn.Linear) -> Any:
-    integers = _codes(blob, f"{name}.weight")
+    integers = codes_of(blob, f"{name}.weight")
     group = blob.sections[f"{name}.weight"].group
     # Sums of integers are exact in either, and in float32 twice as fast.
     exact = torch.float32 if 127 * int(np.abs(integers).max()) * group < 2**24 else torch.float64

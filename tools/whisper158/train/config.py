@@ -138,16 +138,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Config:
-    """model: the parent, as load() takes it. out: where checkpoints and logs go. fuse: whether what stands between the
-    products is compiled, for which there must be a C++ compiler. recompute: whether activations within blocks are
-    computed again for the gradients (gradient checkpoints): a third more time, a fraction of the memory. rate_share: of
-    every learning rate of the stages; a float control wants less than a ternary model."""
+    """model: the parent, as load() takes it. begin: a blob that was trained from it, by file or name, whose weights
+    are where this run begins; without, the parent's. out: where checkpoints and logs go. fuse: whether what stands
+    between the products is compiled, for which there must be a C++ compiler. recompute: whether activations within
+    blocks are computed again for the gradients (gradient checkpoints): a third more time, a fraction of the memory.
+    rate_share: of every learning rate of the stages; a float control wants less than a ternary model."""
 
     model: str
     out: str
     data: Data
     stages: tuple[Stage, ...]
     quantisation: Quantisation = field(default_factory=Quantisation)
+    begin: str = ""
     seed: int = 158
     precision: str = "bf16"
     fuse: bool = False

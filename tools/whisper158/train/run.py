@@ -26,6 +26,7 @@ from whisper158.evaluate.wer import word_error_rate
 from whisper158.model.load import load as load_checkpoint
 from whisper158.train import network, saving
 from whisper158.train.batches import Batch, Batches
+from whisper158.train.begin import begin
 from whisper158.train.clips import Chosen, choose, folder
 from whisper158.train.config import Config, Stage, read
 from whisper158.train.learner import Learner
@@ -61,6 +62,8 @@ class Run:
         self.origin = checkpoint.sha256
         self.step, self.seconds, self.heard = 0, 0.0, 0.0
         saved = self._resumed(resume)
+        if config.begin and not saved:
+            begin(student, config.begin)
         if saved:
             saving.fill(student, saved, self.out / saving.LATEST)
             self.step, self.seconds, self.heard = saved.step, saved.seconds, saved.heard

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon_process import PATIENCE, STOP, Daemon, audio, connect, everything, running
+from tests.daemon_process import PATIENCE, STOP, Daemon, audio, connect, everything, read_until, running
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_no_more_clients_than_allowed(served: Daemon) -> None:
     others = [served.connect_wyoming() for _ in range(4)]
     for other in others:
         other.sendall(b'{"type": "ping"}\n')
-        assert other.recv(100)
+        assert read_until(other, b"\n")
     assert b"too-many-clients" in everything(served.connect_wyoming())
     for client in clients:
         client.close()
@@ -148,7 +148,7 @@ def test_all_clients_together_may_send_only_so_much(served: Daemon) -> None:
     check_health(served)
     with served.connect_wyoming() as client:
         client.sendall(audio(110.0, rate=1000) + b'{"type": "ping"}\n')
-        assert b"pong" in client.recv(1000)
+        assert b"pong" in read_until(client, b"\n")
 
 
 def test_clients_that_vanish(served: Daemon) -> None:
@@ -221,7 +221,7 @@ def test_bad_command_lines(whisper158d: Path, golden: Path, tmp_path: Path) -> N
         (["--no-microphone", "--input=x"], os.EX_USAGE, "--no-microphone"),
         ([f"--model={tmp_path / 'absent'}"], os.EX_NOINPUT, "absent"),
         ([model, "--no-microphone", "--language=klingon"], os.EX_USAGE, "klingon"),
-        ([model, "--no-microphone", "--wyoming=udp://x"], os.EX_USAGE, "udp://x"),
+        ([model, "--no-microphone", f"--socket={tmp_path}/s", "--wyoming=udp://x"], os.EX_USAGE, "udp://x"),
         ([model, "--no-microphone", f"--socket={tmp_path}/absent/socket"], os.EX_UNAVAILABLE, "absent/socket"),
     ]:
         result = subprocess.run([whisper158d, *options], capture_output=True, timeout=300, cwd=tmp_path)

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from tests.daemon_http import Server, free_port
-from tests.daemon_process import PATIENCE, STOP, Client, Daemon, Event, audio, everything, kinds, running
+from tests.daemon_process import PATIENCE, STOP, Client, Daemon, Event, audio, everything, kinds, read_until, running
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
 from whisper158.build import runtime
@@ -65,7 +65,7 @@ def test_requests_that_do_not_fit_are_refused_and_the_others_answered(
     with running(whisper158d, golden, tmp_path, *options, environment=shim(tmp_path, hold=hold)) as daemon:
         asking = daemon.connect()
         first = send(daemon, 0.2, 1)
-        assert b"pong" in first[0].connection.recv(100)
+        assert b"pong" in read_until(first[0].connection, b"\n")
         wait_for(asking, "queued", 0)  # the worker has it
         others = send(daemon, 0.3, JOBS // 2 + 8)
         refused = [everything(client.connection) for client in others[JOBS // 2 :]]

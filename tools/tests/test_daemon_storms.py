@@ -18,7 +18,19 @@ import pytest
 import soundfile
 
 from tests.daemon_http import Server, form, free_port
-from tests.daemon_process import PATIENCE, STOP, Client, Daemon, Event, audio, connect, everything, lasting, running
+from tests.daemon_process import (
+    PATIENCE,
+    STOP,
+    Client,
+    Daemon,
+    Event,
+    audio,
+    connect,
+    everything,
+    lasting,
+    read_until,
+    running,
+)
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
 from whisper158.evaluate.sounds import Clip
@@ -206,7 +218,7 @@ def test_who_vanishes_takes_nobody_along(whisper158d: Path, golden: Path, tmp_pa
         hold.touch()
         first = daemon.connect_wyoming()
         first.sendall(audio(1.0) + STOP + b'{"type": "ping"}\n')
-        assert b"pong" in first.recv(100)
+        assert b"pong" in read_until(first, b"\n")
         client = daemon.connect()
         wait_until_queued(client, 0)
         answers: list[object] = []

@@ -4,6 +4,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,8 +41,8 @@ def run(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | N
             text=True,
             errors="replace",
         )
-    except FileNotFoundError:
-        absent(command)
+    except (FileNotFoundError, PermissionError) as error:
+        absent(command, error)
     if done.returncode == 0:
         return done.stdout
     said = (done.stdout + done.stderr).splitlines()[-LAST_LINES:]
@@ -52,8 +53,8 @@ def show(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | 
     """Runs `command` on our own standard streams and returns its exit status (128 + signal, as a shell would)."""
     try:
         code = subprocess.run(command, cwd=cwd, env=environment(env or {})).returncode
-    except FileNotFoundError:
-        absent(command)
+    except (FileNotFoundError, PermissionError) as error:
+        absent(command, error)
     return code if code >= 0 else 128 - code
 
 
@@ -67,7 +68,10 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def absent(command: Command) -> NoReturn:
+def absent(command: Command, error: OSError) -> NoReturn:
+    """That there is none is also what a folder in PATH that may not be entered makes a PermissionError of."""
+    if isinstance(error, PermissionError) and shutil.which(command[0]):
+        raise error
     die(f"the program {os.fspath(command[0])} is not installed")
 
 

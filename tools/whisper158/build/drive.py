@@ -75,8 +75,8 @@ def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> 
             process_group=0,
             preexec_fn=end_with_us,
         )
-    except FileNotFoundError:
-        absent(command)
+    except (FileNotFoundError, PermissionError) as error:
+        absent(command, error)
 
 
 def end_with_us() -> None:

@@ -22,6 +22,7 @@ losses = pytest.importorskip("whisper158.train.losses")
 from torch.nn import functional as F  # noqa: E402
 
 from whisper158.train.batches import UNTOLD  # noqa: E402
+from whisper158.train.place import Place, precision  # noqa: E402
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -234,6 +235,27 @@ def test_what_the_embedding_says_of_a_token_is_a_row_of_what_makes_logits(head: 
     assert torch.equal(embedding(tokens), embedding.matrix()[tokens])
     hidden = torch.randn(2, 64, generator=torch.Generator().manual_seed(4))
     assert torch.allclose(embedding.logits(hidden), hidden @ embedding.matrix().T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "capabilities", "halved"),
+    [
+        ("bf16", {"avx2": True, "avx512_bf16": False}, False),
+        ("bf16", {"avx512_bf16": True}, True),
+        ("bf16", {"amx_bf16": True}, True),
+        ("bf16", {"bf16": True, "architecture": "aarch64"}, True),
+        ("fp32", {"amx_bf16": True}, False),
+    ],
+)
+def test_bfloat16_where_there_are_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, capabilities: dict[str, object], halved: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    here = torch.device("cpu")
+    before = quantisers.halved(here)
+    with precision(wanted, Place(0, 1, here)):
+        assert quantisers.halved(here) == halved
+    assert quantisers.halved(here) == before
 
 
 def test_in_bfloat16_sums_of_codes_stay_exact() -> None:

@@ -104,6 +104,18 @@ def test_a_line_that_was_cut_is_dropped_when_writing_goes_on(tmp_path: Path) -> 
     assert [c.id for c in read(manifest)] == ["a", "c"]
 
 
+def test_one_writer_at_a_time_where_it_must_be_so(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.jsonl"
+    with Appender(manifest) as first, Appender(manifest) as second:
+        first.add(clip("a", tmp_path))
+        second.add(clip("b", tmp_path))
+        with pytest.raises(UserError, match="is being written by another process"):
+            Appender(manifest, alone=True)
+    with Appender(manifest, alone=True), pytest.raises(UserError, match="is being written by another process"):
+        Appender(manifest)
+    assert [c.id for c in read(manifest)] == ["a", "b"]
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.jsonl"
     write(manifest, [clip("a", tmp_path)])

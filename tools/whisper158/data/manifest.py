@@ -8,6 +8,7 @@
 `file` is relative to the manifest; `text` is null where nobody wrote down what is said. Other keys are ignored.
 """
 
+import fcntl
 import json
 import math
 import os
@@ -58,15 +59,19 @@ def write(manifest: Path, clips: Iterable[Clip]) -> None:
 class Appender:
     """Adds clips to a manifest (or other entries to a file of JSON lines) while others may read it.
 
-    A line appears whole, and stays when the writer is killed.
+    A line appears whole, and stays when the writer is killed. alone: nobody else may add to the file meanwhile.
     """
 
-    def __init__(self, manifest: Path) -> None:
+    def __init__(self, manifest: Path, alone: bool = False) -> None:
         self._path, self._folder = manifest, manifest.parent
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _cut_torn_line(manifest)
             self._file = os.open(manifest, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            _cut_torn_line(manifest)
+        except BlockingIOError:
+            os.close(self._file)
+            die(f"{manifest} is being written by another process", "wait for it, or name another file")
         except OSError as error:
             die(f"cannot write {manifest}: {error.strerror}")
 
@@ -89,8 +94,6 @@ class Appender:
 
 
 def _cut_torn_line(manifest: Path) -> None:
-    if not manifest.exists():
-        return
     content = manifest.read_bytes()
     if whole := content.rfind(b"\n") + 1:
         os.truncate(manifest, whole)

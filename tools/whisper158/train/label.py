@@ -68,15 +68,13 @@ def label(manifests: Sequence[Path], out: Path, model: str, through: str = "runt
     clips = [replace(clip, id=f"{path.parent.name}/{clip.id}") for path in manifests for clip in read(path)]
     if len({clip.id for clip in clips}) < len(clips):
         die("two of the manifests lie in folders of the same name", "write them to two files")
-    done = _ids(refused) | ({clip.id for clip in read(out)} if out.exists() else set())
-    # Clips that are heard together should be of like length.
-    todo = sorted((clip for clip in clips if clip.id not in done), key=lambda clip: clip.seconds)
-    if not todo:
+    if not _left(clips, out, refused):
         say(f"{out} has all of the {len(clips)} clips")
         return
-    count = TOGETHER[through]
-    together = [todo[start : start + count] for start in range(0, len(todo), count)]
-    with LISTENERS[through](model) as listener, Appender(out) as labelled, Appender(refused) as rejected:
+    with LISTENERS[through](model) as listener, Appender(out, alone=True) as labelled, Appender(refused) as rejected:
+        todo = _left(clips, out, refused)
+        count = TOGETHER[through]
+        together = [todo[start : start + count] for start in range(0, len(todo), count)]
         kept = sum(_label(some, listener, model, limit, labelled, rejected) for some in track(together, "Labelling"))
     say(f"{kept} of {len(todo)} clips have a text; {refused.name} says why the others have none")
 
@@ -173,6 +171,12 @@ def fault(text: str, seconds: float, segments: Sequence[Segment]) -> str | None:
     if any(segment.avg_logprob < LOG_PROBABILITY for segment in segments):
         return "the model is not sure"
     return None
+
+
+def _left(clips: Sequence[Clip], out: Path, refused: Path) -> list[Clip]:
+    """Those that are in neither file yet, by length, for clips that are heard together should be of like length."""
+    done = _ids(refused) | ({clip.id for clip in read(out)} if out.exists() else set())
+    return sorted((clip for clip in clips if clip.id not in done), key=lambda clip: clip.seconds)
 
 
 def _ids(rejected: Path) -> set[str]:

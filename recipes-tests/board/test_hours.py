@@ -23,7 +23,11 @@ TOLD = 60.0  # seconds
 @pytest.mark.soak
 @pytest.mark.needs("feed_microphone")
 def test_hears_for_hours(
-    target: Target, service: Service, pytestconfig: pytest.Config, record_property: Record
+    target: Target,
+    service: Service,
+    pytestconfig: pytest.Config,
+    record_property: Record,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Sentence after sentence, with pauses: none is missed, it is never restarted, and its memory does not grow."""
     chance = random.Random(158)
@@ -46,7 +50,9 @@ def test_hears_for_hours(
             memory.append((now - began, own_memory(target, pid)))
             if now - told > TOLD:
                 told = now
-                say(f"{duration(now - began)}: {len(said)} heard, {len(missed)} missed, {memory[-1][1] / 1e6:.1f} MB")
+                counts = f"{len(said)} heard, {len(missed)} missed, {memory[-1][1] / 1e6:.1f} MB"
+                with capsys.disabled():
+                    say(f"{duration(now - began)}: {counts}")
             time.sleep(chance.uniform(*PAUSES))
     sizes = [size for _, size in memory]
     record_property("sentences", f"{len(said) + len(missed)}, of which {len(missed)} were missed")

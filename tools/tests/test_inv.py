@@ -165,3 +165,16 @@ def gathered(*words: str) -> list[str]:
 )
 def test_bare_words_after_a_verb_that_takes_files_are_files(words: str, expected: str) -> None:
     assert gathered(*words.split()) == expected.split()
+
+
+def test_an_interrupt_is_a_word_and_a_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runtime, "build", interrupted)
+    with pytest.raises(SystemExit) as end:
+        Inv().run(["inv", "--search-root", str(ROOT), "runtime.build"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err.endswith("inv: interrupted\n")

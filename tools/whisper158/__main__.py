@@ -9,6 +9,7 @@ number of files, and what a user did wrong is a sentence and an exit status inst
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable
 from copy import deepcopy
@@ -68,6 +69,8 @@ class Inv(Program):
                 raise
             where = visible(flags.brief(str(error.filename or "cannot write")))
             raise Exit(f"inv: {where}: {error.strerror}", os.EX_IOERR) from error
+        except KeyboardInterrupt as error:
+            raise Exit("inv: interrupted", 128 + signal.SIGINT) from error
 
 
 def check_flags(words: list[str], verbs: list[ParserContext]) -> None:

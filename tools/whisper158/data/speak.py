@@ -8,8 +8,8 @@ it, one can be stopped at any time and go on later, and wherever it stops, voice
 
 import hashlib
 import itertools
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from whisper158.data.voices.kokoro import Kokoro
 from whisper158.data.voices.piper import Piper
 from whisper158.errors import Usage, die
 from whisper158.paths import ROOT
+from whisper158.processes import processes, starting
 
 # Texts and evaluation sets that may lie beside the checkout.
 SHARED = ROOT.parent / "shared" / "speech"
@@ -169,8 +170,11 @@ def speak(job: Job) -> None:
     if job.processes == 1:
         _work(job, limit, 0)
         return
-    with multiprocessing.get_context("spawn").Pool(job.processes) as pool:
-        pool.starmap(_work, [(job, limit, index) for index in range(job.processes)], chunksize=1)
+    with processes(job.processes) as pool:
+        with starting():
+            parts = [pool.submit(_work, job, limit, index) for index in range(job.processes)]
+        for part in as_completed(parts):
+            part.result()
 
 
 def _count(job: Job) -> int:

@@ -258,7 +258,7 @@ def test_the_person_resets_a_board_that_runs(
     image: Path, tmp_path: Path, board: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "stick").mkdir()
-    port = board({"usb reset": ["", 0], "usb2emmc SYNAIMG": [WRITTEN, 0]}, start="countdown", reset_after=7.0)
+    port = board({"usb reset": ["", 0], "usb2emmc SYNAIMG": [WRITTEN, 0]}, start="countdown", reset_at=" ")
     flash.flash(Job(image, method="usb-stick", out=str(tmp_path / "stick"), serial=port, yes=True))
     assert "Press RESET now" in capsys.readouterr().err
 

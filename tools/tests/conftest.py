@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.variants import TRIED
 from whisper158.build import runtime
@@ -26,11 +26,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, and nothing of what is tested. A gate says the same of the
 # same code each time; whoever runs the tests by hand looks for examples that nobody has tried yet.
-settings.register_profile("unhurried", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile(
+    "unhurried", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("unhurried")
 
 # What a user may have set or stored, and a test should not see.
 USERS = ("WHISPER158_MODEL", "CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first: at the end, one process would work at them while the others have none."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

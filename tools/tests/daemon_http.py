@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: MIT
 """What the tests of whisper158d's HTTP have in common: the daemon with a port, and requests to it."""
 
+import contextlib
 import http.client
+import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 120.0
+
+# A thousand for each process of pytest-xdist (gw0, gw1)
+_PORTS = itertools.count(20000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,11 @@ def form(file: bytes | None, name: str = "sound.wav", **fields: str) -> tuple[by
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody else is given before a daemon has it: below those that systems give out, and each once."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("there are no more ports")
 
 
 @contextmanager

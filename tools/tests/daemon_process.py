@@ -45,6 +45,13 @@ class Daemon:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """To it, all that is done meanwhile happens at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        yield
+        self.process.send_signal(signal.SIGCONT)
+
     def end(self) -> int:
         return self.process.wait(PATIENCE)
 

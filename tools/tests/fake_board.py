@@ -9,6 +9,7 @@ It is a program by itself so that tests meet it as they would a board: through a
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ class Board:
     """`plan` says what differs from a board where all is well:
 
     start     uboot, countdown, kernel, login, shell, silent, panic, flashing
+    reset_at  what must be typed before the person resets a board that counts down; without it, anything
     delay     seconds between pieces of what it says; piece: their length
     password  what root's login asks for
     noise     a kernel's message that is said again and again while a shell runs, every `every` seconds
@@ -89,16 +91,13 @@ class Board:
 
     def countdown(self) -> str:
         """Says nothing until it is reset, then stops for a key that comes in time."""
-        time.sleep(self.plan.get("reset_after", 0.3))
+        while self.plan.get("reset_at", "").encode() not in os.read(0, 1000):
+            pass
         termios.tcflush(0, termios.TCIFLUSH)
         self.say(UBOOT_BANNER + "Hit any key to stop autoboot:  0 ")
-        time.sleep(0.5)
-        os.set_blocking(0, False)
-        try:
-            stopped = bool(os.read(0, 100))
-        except BlockingIOError:
-            stopped = False
-        os.set_blocking(0, True)
+        stopped, _, _ = select.select([0], [], [], 10.0)
+        if stopped:
+            os.read(0, 100)
         self.say("\r\n")
         return "prompt" if stopped else "kernel"
 

@@ -264,10 +264,7 @@ def test_a_crash_while_a_command_runs(
         console.run(f"printf '%s\\n' '{line}' trace; sleep 600")
 
 
-def test_a_report_of_an_earlier_panic_is_just_text(
-    board: Callable[..., Console], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(consoles, "TRACE_QUIET", 0.1)
+def test_a_report_of_an_earlier_panic_is_just_text(board: Callable[..., Console]) -> None:
     console = board(start="shell")
     line = "[    2.1] Kernel panic - not syncing: long ago"
     assert console.run(f"echo '{line}'") == (0, line)

@@ -65,8 +65,8 @@ class Policy(paramiko.ServerInterface):  # type: ignore[misc]
 
 
 def serve(channel: Any, command: str) -> None:
-    # The client has to hear that the command begins before it hears that it has ended. An answer to this question, which
-    # no client understands, is read after that reply was sent.
+    # The client has to hear that the command begins before it hears that it has ended: the answer to this question,
+    # which no client understands, is read after that was sent.
     channel.get_transport().global_request("is-there@whisper158", wait=True)
     process: Any = subprocess.Popen(
         ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
@@ -145,6 +145,10 @@ def test_a_command_gets_what_is_sent(board: ssh.Ssh) -> None:
     content = bytes(range(256)) * 1000
     status, output = board.run("cat", PATIENCE, content)
     assert (status, output) == (0, content)
+
+
+def test_a_command_need_not_read_what_is_sent(board: ssh.Ssh) -> None:
+    assert board.run("exit 3", PATIENCE, bytes(10_000_000)) == (3, b"")
 
 
 def test_a_command_that_takes_too_long_is_told_of(board: ssh.Ssh) -> None:

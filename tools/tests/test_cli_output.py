@@ -351,7 +351,7 @@ def test_a_shell_sees_130(program: Path, golden: Path) -> None:
 
 
 def test_a_broken_pipe_is_quiet(program: Path, golden: Path, folder: Path) -> None:
-    command = f"{program} transcribe -q -m {golden} {'short.wav ' * 20} | head -c1; echo ${{PIPESTATUS[0]}}"
+    command = f"{program} transcribe -q -m {golden} {'short.wav ' * 100} | head -c1; echo ${{PIPESTATUS[0]}}"
     shown = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, timeout=120)
     assert shown.stdout.endswith(b"141\n")
     assert shown.stderr == b""

@@ -54,8 +54,9 @@ def twice(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.network
 def test_events_of_a_file(whisper158d: Path, babbler: Path, twice: Path, tmp_path: Path) -> None:
     with running(whisper158d, babbler, tmp_path, f"--input={twice}", "--fast", "--wait", "--interim=never") as daemon:
-        client = daemon.connect()
-        client.say({"subscribe": ["all"]})
+        with daemon.stopped():
+            client = daemon.connect()
+            client.say({"subscribe": ["all"]})
         events = list(client)
         assert daemon.end() == 0
     told = [event for event in events if event["event"] != "level"]

@@ -26,8 +26,9 @@ def test_ten_minutes_of_noise_are_no_text(model: Callable[[str], Path], tmp_path
     recording.write_bytes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
     options = [f"--input={recording}", "--raw", "--fast", "--wait", "--interim=always"]
     with running(program, model("tiny.en-q8"), tmp_path, *options) as daemon:
-        client = daemon.connect()
-        client.say({"subscribe": ["all"]})
+        with daemon.stopped():
+            client = daemon.connect()
+            client.say({"subscribe": ["all"]})
         events = list(client)
         assert daemon.end() == 0
     assert {"final", "partial", "speech-start", "error", "dropped"}.isdisjoint(kinds(events))

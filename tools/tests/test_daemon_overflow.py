@@ -166,7 +166,7 @@ def test_what_is_answered_at_the_end_is_told_everybody(
 ) -> None:
     """SIGTERM while utterances wait: who reads the events over HTTP gets their text, too."""
     port = free_port()
-    options = [f"--input={talk}", "--fast", f"--http={port}", *LISTEN]
+    options = [f"--input={talk}", "--fast", f"--http={port}", "--stop-seconds=600", *LISTEN]
     with running(native, babbler, tmp_path, *options, environment=shim(tmp_path, hold=hold)) as daemon:
         with Server(daemon.process, port, tmp_path / "log").connect() as reader:
             reader.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -188,17 +188,19 @@ def test_only_who_is_told_to_end_hurries(
 ) -> None:
     """What waits at the end of the input is answered however long that takes, but for a signal."""
     samples, rate = soundfile.read(talk)
-    soundfile.write(tmp_path / "short.wav", samples[: 8 * rate], rate)
-    options = [f"--input={tmp_path / 'short.wav'}", "--fast", "--stop-seconds=1", *LISTEN[1:]]
+    soundfile.write(tmp_path / "short.wav", samples[: 12 * rate], rate)
+    options = [f"--input={tmp_path / 'short.wav'}", "--fast", "--stop-seconds=10", *LISTEN[1:]]
     with running(native, babbler, tmp_path, *options, environment=shim(tmp_path, hold=hold, speed=10)) as daemon:
         listening, asking = daemon.connect(), daemon.connect()
-        while asking.ask_stats()["queued"] < 4:
+        deadline = time.monotonic() + PATIENCE
+        while asking.ask_stats()["queued"] < 5:
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         if told:
             daemon.terminate()
-            daemon.until_logged("there is no time left (--stop-seconds 1)")
+            daemon.until_logged("there is no time left (--stop-seconds 10)")
         else:
-            time.sleep(0.5)
+            time.sleep(1.5)
         hold.unlink()
         events = kinds(list(listening))
         assert daemon.end() == 0

@@ -108,7 +108,7 @@ def test_signals_change_nothing(
         with storm(daemon, [*ignored, signal.SIGHUP, signal.SIGSTOP, signal.SIGCONT]) as sent:
             finals = told(list(daemon.connect()))
         assert daemon.end() == 0
-    assert finals == said and sent[0] > 50
+    assert finals == said and sent[0] > 5
 
 
 # alsa-lib makes the file "opened" whenever it opens this one.
@@ -231,9 +231,11 @@ def test_who_vanishes_takes_nobody_along(whisper158d: Path, golden: Path, tmp_pa
         second.join(PATIENCE)
         assert answers == [expected[1]]
         deadline = time.monotonic() + PATIENCE
-        while (stats := client.ask_stats())["requests"]["failed"] < 1 and time.monotonic() < deadline:
+        while (stats := client.ask_stats())["requests"]["failed"] < 1 or stats["queued"]:
+            assert time.monotonic() < deadline, stats
             time.sleep(0.01)
-        assert stats["requests"]["done"] == 4 and stats["queued"] == 0
+        # What was in hand may have been done before anybody knew.
+        assert stats["requests"]["done"] >= 4
         assert transcribe(daemon) == expected[0] and server.send(sound(1)).json == expected[1]
         client.close()
     assert "nobody waits for it any more" in daemon.log

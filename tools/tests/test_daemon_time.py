@@ -6,7 +6,6 @@ daemon_shim.c makes the daemon's clock run faster: a stop of seconds is one of m
 """
 
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -15,14 +14,14 @@ import pytest
 import soundfile
 
 from tests.daemon_http import Server, form, free_port
-from tests.daemon_process import STOP, audio, everything, lasting, read_until, running
+from tests.daemon_process import STOP, Daemon, audio, everything, lasting, read_until, running
 from tests.daemon_shim import shim
 from tests.test_daemon_http import sound
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
 
-SPEED = 40
-STOPPED = 4.0  # seconds; more than the longest timeout, which is 120 s
+SPEED = 20
+STOPPED = 8.0  # seconds; more than the longest timeout, which is 120 s
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +35,10 @@ def request(file: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+def gaps(daemon: Daemon) -> list[float]:
+    return [float(gap) for gap in re.findall(r"the daemon could not go on for ([\d.]+) s", daemon.log)]
+
+
 def test_stopped_for_longer_than_any_timeout(whisper158d: Path, golden: Path, tmp_path: Path) -> None:
     """Clients that had begun, that go on while it is stopped or only later, and that just listen."""
     port = free_port()
@@ -47,16 +50,16 @@ def test_stopped_for_longer_than_any_timeout(whisper158d: Path, golden: Path, tm
         events = server.connect()
         events.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         read_until(events, b'"hello"')
-        clients = [daemon.connect_wyoming() for _ in range(2)] + [server.connect() for _ in range(2)]
         whole = [wyoming, wyoming, http, http]
-        for client, bytes_ in zip(clients, whole, strict=True):
-            client.sendall(bytes_[: len(bytes_) // 2])
+        with daemon.stopped():
+            clients = [daemon.connect_wyoming() for _ in range(2)] + [server.connect() for _ in range(2)]
+            for client, bytes_ in zip(clients, whole, strict=True):
+                client.sendall(bytes_[: len(bytes_) // 2])
         time.sleep(0.2)
-        daemon.process.send_signal(signal.SIGSTOP)
-        for client, bytes_ in list(zip(clients, whole, strict=True))[::2]:
-            client.sendall(bytes_[len(bytes_) // 2 :])
-        time.sleep(STOPPED)
-        daemon.process.send_signal(signal.SIGCONT)
+        with daemon.stopped():
+            for client, bytes_ in list(zip(clients, whole, strict=True))[::2]:
+                client.sendall(bytes_[len(bytes_) // 2 :])
+            time.sleep(STOPPED)
         time.sleep(0.2)
         for client, bytes_ in list(zip(clients, whole, strict=True))[1::2]:
             client.sendall(bytes_[len(bytes_) // 2 :])
@@ -66,18 +69,18 @@ def test_stopped_for_longer_than_any_timeout(whisper158d: Path, golden: Path, tm
         read_until(events, b":")
         stats = daemon.connect().ask_stats()["requests"]
         assert (stats["done"], stats["failed"], stats["dropped"]) == (4, 0, 0)
-    gaps = re.findall(r"the daemon could not go on for ([\d.]+) s", daemon.log)
-    assert max(map(float, gaps)) > 120
+    assert max(gaps(daemon)) > 120
     assert "dropped" not in daemon.log and "refused" not in daemon.log
 
 
 def test_who_is_slow_is_dropped_as_ever(whisper158d: Path, golden: Path, tmp_path: Path) -> None:
     port = free_port()
     options = ["--no-microphone", f"--wyoming=unix://{tmp_path / 'wyoming'}", f"--http={port}"]
-    with running(whisper158d, golden, tmp_path, *options, environment=shim(tmp_path, speed=SPEED // 2)) as daemon:
-        clients = [daemon.connect_wyoming(), Server(daemon.process, port, tmp_path / "log").connect()]
-        clients[0].sendall(audio(1.0))
-        clients[1].sendall(b"GET / HTTP/1.1\r\n")
+    with running(whisper158d, golden, tmp_path, *options, environment=shim(tmp_path, speed=SPEED)) as daemon:
+        with daemon.stopped():
+            clients = [daemon.connect_wyoming(), Server(daemon.process, port, tmp_path / "log").connect()]
+            clients[0].sendall(audio(1.0))
+            clients[1].sendall(b"GET / HTTP/1.1\r\n")
         assert [everything(client) for client in clients] == [b"", b""]
     assert "wyoming: a client is dropped: it was silent for too long" in daemon.log
 
@@ -119,7 +122,9 @@ def test_the_time_of_day_does_not_matter(babbler: Path, speech: Path, tmp_path: 
         assert 0 < stats["uptime_s"] < lasted
         for kind in ("utterances", "requests"):
             assert 0 < stats[kind]["latency_p50_s"] <= stats[kind]["latency_p95_s"] < lasted
-        assert all(word not in daemon.log for word in ("dropped", "refused", "could not go on"))
+        assert "dropped" not in daemon.log and "refused" not in daemon.log
+        # A busy machine may keep it waiting, but not for years.
+        assert all(gap < lasted for gap in gaps(daemon))
         (kept,) = (folder / "kept").iterdir()
         assert kept.name.startswith("heard-00000001-") and len(soundfile.read(kept)[0]) > 16000
         heard.append([lasting(event) for event in events if event["event"] in ("speech-start", "final")])

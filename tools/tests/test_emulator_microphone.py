@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Speaking into a file that somebody else reads: where to write, how to tell that it was heard, and nothing twice."""
 
+import itertools
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +84,11 @@ def sound() -> Floats:
     return (chance.integers(1, 32767, 4000) / 32768).astype(np.float32)
 
 
-def test_what_is_said_is_heard_once_and_then_forgotten(tmp_path: Path, sound: Floats) -> None:
+def test_what_is_said_is_heard_once_and_then_forgotten(
+    tmp_path: Path, sound: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This reader takes in a minute in less than a second.
+    monkeypatch.setattr(microphone, "AHEAD", 60.0)
     device = Microphone(tmp_path)
     with reading(device.file) as reader:
         device.say(os.getpid(), sound)
@@ -105,20 +109,22 @@ def test_nobody_records(tmp_path: Path, sound: Floats, monkeypatch: pytest.Monke
         device.say(os.getpid(), sound)
 
 
-def test_a_card_that_is_opened_anew_has_not_heard_it(tmp_path: Path, sound: Floats) -> None:
+def test_a_card_that_is_opened_anew_has_not_heard_it(
+    tmp_path: Path, sound: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device = Microphone(tmp_path)
+    look, looks = device.position, itertools.count(1)
     with reading(device.file, start=False) as reader:
         os.lseek(reader.descriptor, 4000, os.SEEK_SET)
 
-        def reopen() -> None:
-            time.sleep(0.2)
-            os.lseek(reader.descriptor, 0, os.SEEK_SET)
+        def position(pid: int) -> int | None:
+            if next(looks) == 4:
+                os.lseek(reader.descriptor, 0, os.SEEK_SET)
+            return look(pid)
 
-        thread = threading.Thread(target=reopen)
-        thread.start()
+        monkeypatch.setattr(device, "position", position)
         with pytest.raises(MicrophoneError, match="closed and opened again"):
             device.say(os.getpid(), sound)
-        thread.join()
 
 
 def test_a_process_that_is_gone_has_no_position(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 """The runtime against OpenAI's own package on real speech: spectrogram, encoder, logits, tokens, words."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -263,11 +264,14 @@ def test_multilingual(model: Callable[[str], Path], speech: list[Speech]) -> Non
 def test_same_tokens_and_words_of_many_speakers(
     engine: Callable[[str], Engine], original: Any, shared_speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """92 clips of 1 to 23 s by 13 people: the same tokens, and the word error rates side by side."""
+    """92 clips of 1 to 23 s by 13 people: the same tokens, and the word error rates side by side.
+
+    A gate has no time for more than a third of them.
+    """
     same = {"f16": 0, "q8": 0}
     total = 0
     for name in ("librispeech_test_other", "vctk_mini", "misc_small"):
-        clips = labelled(shared_speech / "eval" / name)
+        clips = labelled(shared_speech / "eval" / name)[:: 3 if "CI" in os.environ else 1]
         said: dict[str, list[str]] = {"original": [], "f16": [], "q8": []}
         total += len(clips)
         for clip in clips:

@@ -104,7 +104,7 @@ def run_stage(stage: Stage) -> tuple[UserError | None, float]:
 
 def pytest(*options: str) -> None:
     """Runs the Python tests, a file on each processor: many of them wait more than they compute."""
-    python("pytest", f"--numprocesses={runtime.JOBS}", "--dist=loadfile", *options)
+    python("pytest", f"--numprocesses={runtime.JOBS}", "--dist=loadfile", "--no-loadscope-reorder", *options)
 
 
 def emulated_board() -> None:

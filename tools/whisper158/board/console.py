@@ -82,6 +82,8 @@ ASK_AGAIN = 5.0
 UBOOT_LINE = 255
 
 CTRL_C = "\x03"
+# Seconds in which U-Boot answers it
+ANSWER = 10.0
 # U-Boot's prompt, and the keys that have stopped it there.
 STOPPED = re.compile(r"(?:^|\n)=> *\Z")
 
@@ -210,10 +212,11 @@ class Console:
         sentinel = re.compile(re.escape(self.sentinel) + r"-\d+-end") if self.sentinel else None
         start = crash.start()
         end = time.monotonic() + TRACE_LONGEST
-        while time.monotonic() < end and self._receive(TRACE_QUIET) is not None:
-            pass
+        while not (ended := sentinel and sentinel.search(self.text, start)) and time.monotonic() < end:
+            if self._receive(TRACE_QUIET) is None:
+                break
         # Where a command ends orderly, what it printed was a report of an earlier panic.
-        if PANIC.search(self.text, start) and sentinel and sentinel.search(self.text, start):
+        if ended and PANIC.search(self.text, start):
             return
         first = self.text[start:].partition("\n")[0]
         said = self.text[start:]
@@ -405,7 +408,12 @@ class Console:
             # Anything ends a countdown. This neither repeats U-Boot's last command nor ends a login.
             self.send(" ")
             self._read(0.1)
+        shown = len(self.text)
         self.send(CTRL_C)
+        # Its answer would be taken for that of the first command.
+        answered = time.monotonic() + ANSWER
+        while not STOPPED.search(self.text, shown) and time.monotonic() < answered:
+            self._read(0.1)
         self._drain(0.5)
         self.facing = Facing.UBOOT
 

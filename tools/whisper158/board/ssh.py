@@ -76,11 +76,16 @@ class Ssh:
     def run(self, command: str, timeout: float, send: bytes = b"") -> tuple[int, bytes]:
         """Status, and what it wrote to both of its streams."""
         deadline = time.monotonic() + timeout
-        with self.channel(timeout) as channel:
+        with self.channel(command, timeout) as channel:
             channel.set_combine_stderr(True)
             channel.exec_command(PATH + command)
-            channel.sendall(send)
-            channel.shutdown_write()
+            try:
+                channel.sendall(send)
+                channel.shutdown_write()
+            except OSError:
+                # A command may end before it has read all.
+                if not channel.closed or not channel.get_transport().is_active():
+                    raise
             output = b"".join(_pieces(channel, deadline, command))
             if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
                 raise TimeoutError(f"{command!r} took more than {timeout:.0f} s")
@@ -88,7 +93,7 @@ class Ssh:
 
     def lines(self, command: str) -> "Lines":
         """What it writes, as it writes it."""
-        channel = self._session(BANNER)
+        channel = self._session(command, BANNER)
         channel.exec_command(PATH + command)
         return Lines(channel)
 
@@ -100,18 +105,24 @@ class Ssh:
             die(f"{self.address}: cannot write {path}: {output.decode(errors='replace').strip()}")
 
     @contextmanager
-    def channel(self, timeout: float) -> Iterator[Any]:
-        channel = self._session(timeout)
+    def channel(self, command: str, timeout: float) -> Iterator[Any]:
+        channel = self._session(command, timeout)
         try:
             yield channel
         finally:
             channel.close()
 
-    def _session(self, timeout: float) -> Any:
+    def _session(self, command: str, timeout: float) -> Any:
         transport = self.client.get_transport()
         if transport is None:
             raise EOFError("the connection is closed")
-        return transport.open_session(timeout=timeout)
+        deadline = time.monotonic() + timeout
+        try:
+            return transport.open_session(timeout=timeout)
+        except paramiko.SSHException as error:
+            if time.monotonic() < deadline:
+                raise
+            raise TimeoutError(f"{command!r} could not begin in time") from error
 
     @contextmanager
     def tunnel(self, port: int) -> Iterator[int]:

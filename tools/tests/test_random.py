@@ -9,7 +9,7 @@ import xxhash
 
 from whisper158.build import runtime
 from whisper158.evaluate.engine import Engine
-from whisper158.model import models, random
+from whisper158.model import random
 from whisper158.model.blob import Packing
 from whisper158.model.checkpoint import Checkpoint, check_dims, tensor_shapes
 from whisper158.model.load import load
@@ -36,6 +36,16 @@ def test_a_checkpoint_is_whole_and_always_the_same(tiny: Checkpoint) -> None:
     assert xxhash.xxh64_hexdigest(tiny.tensors["encoder.conv1.weight"].tobytes()) == "3e24a89766b8cbd0"
 
 
+def with_packings(form: Format, frames: Packing, token: Packing) -> Format:
+    """A ternary format in other packings, under a name of its own: t158.t4.t2."""
+    return replace(
+        form,
+        name=f"{form.name}.{frames.name}.{token.name}".lower(),
+        frames=replace(form.frames, packing=frames),
+        token=replace(form.token, packing=token),
+    )
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -43,7 +53,7 @@ def test_a_checkpoint_is_whole_and_always_the_same(tiny: Checkpoint) -> None:
         FORMATS["q8"],
         FORMATS["t158"],
         FORMATS["t158i4"],
-        models.with_packings(FORMATS["t158"], frames=Packing.T4, token=Packing.T2),
+        with_packings(FORMATS["t158"], frames=Packing.T4, token=Packing.T2),
     ],
     ids=lambda form: form.name,
 )
@@ -60,6 +70,6 @@ def test_activations_stay_near_one_in_every_format(form: Format, tiny: Checkpoin
 
 
 def test_packings_are_chosen_one_by_one() -> None:
-    form = models.with_packings(FORMATS["t158"], frames=Packing.T4, token=Packing.T5)
+    form = with_packings(FORMATS["t158"], frames=Packing.T4, token=Packing.T5)
     assert (form.name, form.frames.packing, form.token.packing) == ("t158.t4.t5", Packing.T4, Packing.T5)
     assert replace(form, name="t158", frames=FORMATS["t158"].frames, token=FORMATS["t158"].token) == FORMATS["t158"]

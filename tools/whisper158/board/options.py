@@ -30,6 +30,6 @@ class Options:
         "identity": "A file with the private key that the board lets in (default: ssh's agent and keys, then none)",
         "host_key": "The board's key as ssh-keygen -l prints it, SHA256:... (default: read over the serial port)",
         "power_command": "Called with on or off as its last word, it switches the board's power (default: you do)",
-        "packages": "A folder with newer packages of ours, such as BitBake's deploy/ipk, which are then installed",
+        "packages": "A folder with newer packages of ours, such as BitBake's deploy/deb, which are then installed",
         "audio": "How the board hears: cue (you speak), cable:PCM (played here, into its input), aloop (played there)",
     }

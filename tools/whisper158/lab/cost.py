@@ -95,14 +95,6 @@ class Cost:
     work: Work
     seconds: float
 
-    @property
-    def memory_bytes_per_second(self) -> float:
-        return self.work.memory_bytes / self.seconds
-
-    @property
-    def bit_operations_per_second(self) -> float:
-        return self.work.bit_operations / self.seconds
-
 
 def cost(dims: Dims, layers: Mapping[str, Layer], head: Weight | None, window: Window) -> Cost:
     """Layers that are not in `layers`, and a head that is None, are in floats."""

@@ -4,7 +4,6 @@
 
 import hashlib
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from whisper158 import flags
@@ -12,7 +11,6 @@ from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.errors import die
 from whisper158.model import blob, random, shipped, silero
-from whisper158.model.blob import Packing
 from whisper158.model.fetch import MODELS
 from whisper158.model.load import load
 from whisper158.model.pack import FORMATS, Format, pack
@@ -59,16 +57,6 @@ def packed(checkpoint: str, form: Format) -> Path:
             pack(loaded, form, folder / f"{model}.w158", detector=detector)
 
     return keyed_entry(cache_dir() / "blobs" / f"{model}-{code_version()}", fill) / f"{model}.w158"
-
-
-def with_packings(form: Format, frames: Packing, token: Packing) -> Format:
-    """A ternary format in other packings, under a name of its own: t158.t4.t2."""
-    return replace(
-        form,
-        name=f"{form.name}.{frames.name}.{token.name}".lower(),
-        frames=replace(form.frames, packing=frames),
-        token=replace(form.token, packing=token),
-    )
 
 
 def split(model: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """whisper158d over HTTP: OpenAI's requests, who may ask, what is refused, and clients that behave badly."""
 
+import contextlib
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 import soundfile
 
 from tests.daemon_http import PATIENCE, Server, form, free_port, serving
-from tests.daemon_process import read_until
+from tests.daemon_process import everything, read_until
 from tests.variants import TRIED
 from whisper158.build import runtime
 from whisper158.evaluate.sounds import Clip
@@ -286,6 +287,38 @@ def test_a_token_is_wanted(guarded: Server) -> None:
     # What holds no secret.
     assert guarded.get("/").status == 200
     assert guarded.get("/health", Host="speech.example").status == 200
+
+
+def test_who_has_no_token_takes_no_place(guarded: Server) -> None:
+    """However many they are, and however slowly they send what nobody wants."""
+    head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=x\r\n\r\nx"
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(guarded.connect()).sendall(head)
+        assert guarded.send(sound(1), {"Authorization": f"Bearer {TOKEN}"}).status == 200
+
+
+def test_who_says_that_no_more_will_come_is_taken_for_gone(server: Server) -> None:
+    body, kind = form(sound(1))
+    head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+    with server.connect() as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        client.shutdown(socket.SHUT_WR)
+        answer = everything(client)
+    # The transcript may have been ready before that was noticed.
+    assert answer.startswith(b"HTTP/1.1 200 ") or b"the connection was closed before the answer" in answer
+
+
+def test_silence_at_a_rate_that_nobody_needs_is_refused(server: Server) -> None:
+    """Some kilobytes of it would keep the decoder busy for minutes."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((1000, 8), "int16"), 192000, format="FLAC")
+    answer = server.send(file.getvalue())
+    assert (answer.status, answer.error) == (
+        400,
+        "file has 8 channels at 192000 Hz, which is too much to convert; one at 16000 Hz is enough",
+    )
 
 
 def refused(daemon: Path, golden: Path, tmp_path: Path, *options: str) -> tuple[int, str]:

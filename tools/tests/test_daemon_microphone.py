@@ -80,6 +80,12 @@ def test_an_absent_microphone_is_waited_for(babbler: Path, recording: Path) -> N
     assert daemon.log.count("there is no sound card absent") == 1
 
 
+def test_what_was_tuned_is_not_asked_for_where_it_is_not_wanted(babbler: Path, recording: Path) -> None:
+    with listening(babbler, recording, "--device=quiet", "--cache=/nowhere/tuned.json") as daemon:
+        daemon.connect().until("hello")
+    assert "tuned" not in daemon.log
+
+
 def test_the_number_of_a_card_is_refused(babbler: Path, recording: Path) -> None:
     with (
         pytest.raises(AssertionError, match="1 is the number of a sound card"),

@@ -5,6 +5,7 @@
 daemon_shim.c makes the daemon's clock run faster: a stop of seconds is one of minutes to it.
 """
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -83,6 +84,20 @@ def test_who_is_slow_is_dropped_as_ever(whisper158d: Path, golden: Path, tmp_pat
             clients[1].sendall(b"GET / HTTP/1.1\r\n")
         assert [everything(client) for client in clients] == [b"", b""]
     assert "wyoming: a client is dropped: it was silent for too long" in daemon.log
+
+
+def test_who_trickles_is_dropped(golden: Path, tmp_path: Path) -> None:
+    """A byte now and then is no silence, and yet there is an end to it."""
+    options = ["--no-microphone", f"--wyoming=unix://{tmp_path / 'wyoming'}"]
+    whisper158d = runtime.build(runtime.NATIVE) / "daemon" / "whisper158d"
+    chunk = audio(10.0)
+    with running(whisper158d, golden, tmp_path, *options, environment=shim(tmp_path, speed=SPEED)) as daemon:
+        with daemon.connect_wyoming() as client, contextlib.suppress(OSError):
+            client.sendall(chunk[:1000])
+            for byte in chunk[1000:]:
+                client.sendall(bytes([byte]))
+                time.sleep(0.05)
+        daemon.until_logged("wyoming: a client is dropped: it sends too slowly")
 
 
 # ---- the time of day

@@ -82,6 +82,13 @@ def test_the_microphone_can_be_had(root: Path) -> None:
     assert "PrivateDevices" not in service
 
 
+def test_what_was_tuned_is_found(root: Path) -> None:
+    """It is for the processor that it was tuned on, which /proc/cpuinfo tells (src/machine.c)."""
+    service = unit(found(root, "whisper158d.service"))["Service"]
+    assert service["CacheDirectory"] == ["whisper158"]
+    assert "ProcSubset" not in service
+
+
 def test_the_service_waits_for_the_model_and_is_watched(root: Path) -> None:
     service = unit(found(root, "whisper158d.service"))["Service"]
     assert service["Type"] == ["notify"]

@@ -116,9 +116,9 @@ static void show(Listen *l, struct json_object *event) {
 static int follow(Listen *l, Events *events) {
     struct json_object *event;
     const char *line;
-    int r, written = 0;
+    int r = 0, written = 0;
 
-    while ((r = events_next(events, &line, &event, &l->error)) > 0 && written >= 0) {
+    while (written >= 0 && (r = events_next(events, &line, &event, &l->error)) > 0) {
         if (l->json)
             (void)fprintf(l->output.stream, "%s\n", line);
         else

@@ -31,7 +31,7 @@ typedef struct Decoder {
     float *block;      /* [BLOCK] as read, then averaged in place */
     sf_count_t frames; /* read so far */
     size_t capacity;   /* of audio->samples */
-    size_t limit;      /* audio->count may not exceed it */
+    AudioLimits limits;
     Audio *audio;
     whisper158_error *error;
 } Decoder;
@@ -40,9 +40,8 @@ static int append(void *user, const float *samples, size_t count) {
     Decoder *const d = user;
     Audio *const audio = d->audio;
 
-    if (count > d->limit - audio->count)
-        return fail(d->error, -EFBIG, "is longer than %g hours; cut it into parts",
-                    (double)d->limit / WHISPER158_SAMPLE_RATE / 3600);
+    if (count > d->limits.max_seconds * WHISPER158_SAMPLE_RATE - audio->count)
+        return fail(d->error, -EFBIG, "is longer than %g hours; cut it into parts", (double)d->limits.max_seconds / 3600);
     if (count > d->capacity - audio->count) {
         const size_t capacity = 2 * d->capacity + count;
         float *const grown = realloc(audio->samples, capacity * sizeof *grown);
@@ -86,12 +85,16 @@ static int resampled(const Decoder *d, int r) {
     return r == -EBADMSG ? fail(d->error, r, "cannot be converted to 16 kHz") : r;
 }
 
+static bool is_cancelled(const Decoder *d) {
+    return d->limits.cancelled && atomic_load(d->limits.cancelled);
+}
+
 static int decode_all(Decoder *d) {
     const sf_count_t block = BLOCK / d->info.channels;
     sf_count_t frames;
     int r;
 
-    while ((frames = sf_readf_float(d->file, d->block, block)) > 0) {
+    while (!is_cancelled(d) && (frames = sf_readf_float(d->file, d->block, block)) > 0) {
         r = mix_down(d, (size_t)frames);
         if (r >= 0)
             r = resampled(d, resampler_push(d->resampler, d->block, (size_t)frames));
@@ -99,6 +102,8 @@ static int decode_all(Decoder *d) {
             return r;
         d->frames += frames;
     }
+    if (is_cancelled(d))
+        return fail(d->error, -ECANCELED, "is not wanted any more");
     if (d->frames > 0)
         return resampled(d, resampler_flush(d->resampler));
     if (sf_error(d->file) != SF_ERR_NO_ERROR)
@@ -182,6 +187,9 @@ static int decode_opened(Decoder *d) {
                     d->info.samplerate, MIN_RATE, MAX_RATE);
     if (d->info.channels < 1 || d->info.channels > BLOCK)
         return fail(d->error, -EBADMSG, "has %d channels", d->info.channels);
+    if (d->limits.max_rate && (size_t)d->info.samplerate * (size_t)d->info.channels > d->limits.max_rate)
+        return fail(d->error, -EBADMSG, "has %d channels at %d Hz, which is too much to convert; one at 16000 Hz is enough",
+                    d->info.channels, d->info.samplerate);
     d->block = malloc(BLOCK * sizeof *d->block);
     if (!d->block || resampler_new(&d->resampler, (uint32_t)d->info.samplerate, append, d) < 0)
         return fail(d->error, -ENOMEM, "no memory to read it");
@@ -192,8 +200,8 @@ static int decode_opened(Decoder *d) {
 }
 
 /* Decodes what is in `fd`, or behind `io` if that is given. */
-static int decode(Audio *audio, int fd, SF_VIRTUAL_IO *io, void *user, size_t max_seconds, whisper158_error *error) {
-    Decoder d = {.limit = max_seconds * WHISPER158_SAMPLE_RATE, .audio = audio, .error = error};
+static int decode(Audio *audio, int fd, SF_VIRTUAL_IO *io, void *user, const AudioLimits *limits, whisper158_error *error) {
+    Decoder d = {.limits = *limits, .audio = audio, .error = error};
     int r;
 
     *audio = (Audio){0};
@@ -247,14 +255,14 @@ static sf_count_t memory_read(void *to, sf_count_t count, void *user) {
     return count;
 }
 
-int audio_read_memory(Audio *audio, const void *data, size_t size, size_t max_seconds, whisper158_error *error) {
+int audio_read_memory(Audio *audio, const void *data, size_t size, const AudioLimits *limits, whisper158_error *error) {
     SF_VIRTUAL_IO io = {.get_filelen = memory_length, .seek = memory_seek, .read = memory_read, .tell = memory_tell};
     Memory memory = {.data = data, .size = (sf_count_t)size};
 
     *audio = (Audio){0};
     if (size == 0)
         return fail(error, -EBADMSG, "is empty");
-    return decode(audio, -1, &io, &memory, max_seconds, error);
+    return decode(audio, -1, &io, &memory, limits, error);
 }
 
 /* All bytes of a stream that cannot be sought in; *data is the caller's to free, also on failure. */
@@ -287,7 +295,7 @@ static int read_stream(int fd, unsigned char **data, size_t *size, whisper158_er
     }
 }
 
-static int read_descriptor(Audio *audio, int fd, size_t max_seconds, whisper158_error *error) {
+static int read_descriptor(Audio *audio, int fd, const AudioLimits *limits, whisper158_error *error) {
     unsigned char *data;
     struct stat status;
     size_t size;
@@ -301,10 +309,10 @@ static int read_descriptor(Audio *audio, int fd, size_t max_seconds, whisper158_
         return fail(error, -EBADMSG, "is empty");
     /* libsndfile counts from the start of the file; what someone has read of standard input is gone. */
     if (S_ISREG(status.st_mode) && lseek(fd, 0, SEEK_CUR) == 0)
-        return decode(audio, fd, NULL, NULL, max_seconds, error);
+        return decode(audio, fd, NULL, NULL, limits, error);
     r = read_stream(fd, &data, &size, error);
     if (r >= 0)
-        r = audio_read_memory(audio, data, size, max_seconds, error);
+        r = audio_read_memory(audio, data, size, limits, error);
     free(data);
     return r;
 }
@@ -336,7 +344,7 @@ int audio_read(Audio *audio, const char *path, size_t max_seconds, whisper158_er
         return fail(error, -errno, "cannot be opened: %s", strerror(errno));
     nowhere = fopen("/dev/null", "w");
     normal = swap_stderr(nowhere);
-    r = read_descriptor(audio, fd, max_seconds, error);
+    r = read_descriptor(audio, fd, &(AudioLimits){.max_seconds = max_seconds}, error);
     (void)swap_stderr(normal);
     if (nowhere)
         (void)fclose(nowhere);

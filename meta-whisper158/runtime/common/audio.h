@@ -9,6 +9,7 @@
 #ifndef COMMON_AUDIO_H
 #define COMMON_AUDIO_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "whisper158.h"
@@ -30,9 +31,15 @@ typedef struct Audio {
  */
 int audio_read(Audio *audio, const char *path, size_t max_seconds, whisper158_error *error);
 
-/* The same for a file of `size` bytes in memory. Several threads may do so at a time; audio_read is for one alone, since it
- * takes the process's stderr away from the libraries that write to it. */
-int audio_read_memory(Audio *audio, const void *data, size_t size, size_t max_seconds, whisper158_error *error);
+typedef struct AudioLimits {
+    size_t max_seconds;
+    size_t max_rate;              /* samples a second, those of all channels counted; 0: any */
+    const atomic_bool *cancelled; /* when it is set, what was begun is given up; NULL: never */
+} AudioLimits;
+
+/* The same for a file of `size` bytes in memory; -ECANCELED besides. Several threads may do so at a time; audio_read is for
+ * one alone, since it takes the process's stderr away from the libraries that write to it. */
+int audio_read_memory(Audio *audio, const void *data, size_t size, const AudioLimits *limits, whisper158_error *error);
 
 /* Frees the samples. */
 void audio_free(Audio *audio);

@@ -25,6 +25,7 @@
 enum {
     BODY_MAX = 25 << 20,  /* bytes of a request, as on OpenAI's servers */
     DRAIN_MAX = 1 << 20,  /* a refused request that is no longer is read to its end: who writes may not listen */
+    RATE_MAX = 2 * 192000, /* samples a second, of all channels: silence at high rates is small, and takes long */
     BODIES_MAX = 48 << 20, /* bytes of all files that are on their way in, or wait to be decoded */
     GROW = 1 << 18,
     POST_BUFFER = 4096,
@@ -76,6 +77,7 @@ struct Request {
     HttpDecoding *decoding;
     Job *job;
     bool suspended;
+    bool left; /* the client has closed its side: over TCP that is not told from one that only sends no more */
     double arrived;
     Watch gone; /* of a duplicate of the connection's descriptor, while it is suspended */
 };
@@ -176,6 +178,7 @@ static void on_gone(Watch *watch, uint32_t events) {
     (void)events;
     watch_remove(watch);
     (void)close(fd);
+    request->left = true;
     if (request->job)
         job_cancel(request->job);
     if (request->decoding)
@@ -262,13 +265,23 @@ static void warn(double *warned, const char *sentence) {
     }
 }
 
+static void refuse_cancelled(Request *request) {
+    if (request->left)
+        refuse(request, MHD_HTTP_BAD_REQUEST, "the connection was closed before the answer", NULL, NULL);
+    else
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is about to end", NULL, NULL);
+}
+
 static void on_done(Job *job) {
     Request *const request = job->user;
 
     if (request) {
         (void)stats_job(request->http->options.stats, job, "http");
         request->job = NULL;
-        request->answer = answer_job(job, request->form.format);
+        if (job->error == -ECANCELED)
+            refuse_cancelled(request);
+        else
+            request->answer = answer_job(job, request->form.format);
         resume(request);
     }
     (void)job_free(job);
@@ -323,7 +336,7 @@ static void refuse_audio(Request *request, const HttpDecoding *decoding) {
 
     if (decoding->error == -EFBIG)
         (void)snprintf(sentence, sizeof sentence, "file is longer than %zu seconds; cut it into parts",
-                       decoding->max_seconds);
+                       decoding->limits.max_seconds);
     else
         (void)snprintf(sentence, sizeof sentence, "file %s", decoding->sentence.text);
     refuse(request,
@@ -331,7 +344,6 @@ static void refuse_audio(Request *request, const HttpDecoding *decoding) {
            : decoding->error == -ENOMEM ? MHD_HTTP_SERVICE_UNAVAILABLE
                                         : MHD_HTTP_BAD_REQUEST,
            sentence, "file", NULL);
-    resume(request);
 }
 
 static void on_decoded(HttpDecoding *decoding) {
@@ -340,10 +352,15 @@ static void on_decoded(HttpDecoding *decoding) {
     if (request) {
         request->decoding = NULL;
         forget_file(request);
-        if (decoding->error < 0)
-            refuse_audio(request, decoding);
-        else
+        if (decoding->error >= 0) {
             enqueue(request, &decoding->audio, atomic_load(&decoding->cancelled));
+        } else {
+            if (decoding->error == -ECANCELED)
+                refuse_cancelled(request);
+            else
+                refuse_audio(request, decoding);
+            resume(request);
+        }
     }
     (void)http_decoding_free(decoding);
 }
@@ -357,7 +374,8 @@ static void decode(Request *request) {
     }
     decoding->data = request->file;
     decoding->size = request->size;
-    decoding->max_seconds = request->http->options.max_seconds;
+    decoding->limits.max_seconds = request->http->options.max_seconds;
+    decoding->limits.max_rate = RATE_MAX;
     decoding->done = on_decoded;
     decoding->user = request;
     request->file = NULL;
@@ -529,11 +547,12 @@ static bool has_body(struct MHD_Connection *connection) {
     return body_length(connection) > 0 || header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
-static size_t count_requests(const Http *http) {
+/* Those that were refused, perhaps for want of a token, are here until the rest of them has come. */
+static size_t count_requests(const Http *http, bool refused_too) {
     size_t count = 0;
 
     for (const Request *request = http->first; request; request = request->next)
-        count++;
+        count += refused_too || !request->refused;
     return count;
 }
 
@@ -543,7 +562,7 @@ static Answer judge_upload(Request *request) {
     static const char form[] = "multipart/form-data";
     const char *const type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
 
-    if (count_requests(request->http) > request->http->options.clients)
+    if (count_requests(request->http, false) > request->http->options.clients)
         return answer_error(MHD_HTTP_SERVICE_UNAVAILABLE, "too many others have files transcribed; try again later", NULL,
                             "queue_full");
     if (body_length(connection) > BODY_MAX + DRAIN_MAX)
@@ -772,7 +791,7 @@ void http_end_events(Http *http) {
 }
 
 size_t http_pending(const Http *http) {
-    return count_requests(http) + event_streams_count(http->events);
+    return count_requests(http, true) + event_streams_count(http->events);
 }
 
 Http *http_free(Http *http) {

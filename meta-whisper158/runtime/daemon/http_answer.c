@@ -90,8 +90,6 @@ static Answer answer_text(const Job *job) {
 }
 
 Answer answer_job(const Job *job, HttpFormat format) {
-    if (job->error == -ECANCELED)
-        return answer_error(MHD_HTTP_SERVICE_UNAVAILABLE, "the daemon is about to end", NULL, NULL);
     if (job->error < 0)
         return answer_error(job->error == -EINVAL ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_INTERNAL_SERVER_ERROR,
                             job->sentence.text, NULL, NULL);

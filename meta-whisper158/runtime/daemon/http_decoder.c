@@ -15,6 +15,7 @@ struct HttpDecoder {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t filled;
     HttpDecoding *first, **last;
+    HttpDecoding *in_hand;
     bool stopped;
 };
 
@@ -41,8 +42,16 @@ static HttpDecoding *take(HttpDecoder *decoder) {
         if (decoder->stopped)
             atomic_store(&decoding->cancelled, true);
     }
+    decoder->in_hand = decoding;
     (void)pthread_mutex_unlock(&decoder->lock);
     return decoding;
+}
+
+/* It is whoever made it who may use it from now on. */
+static void put_down(HttpDecoder *decoder) {
+    (void)pthread_mutex_lock(&decoder->lock);
+    decoder->in_hand = NULL;
+    (void)pthread_mutex_unlock(&decoder->lock);
 }
 
 static void finished(Post *post) {
@@ -56,10 +65,9 @@ static void *run(void *user) {
     HttpDecoding *d;
 
     while ((d = take(decoder))) {
-        if (atomic_load(&d->cancelled))
-            d->error = fail(&d->sentence, -ECANCELED, "is not wanted any more");
-        else
-            d->error = audio_read_memory(&d->audio, d->data, d->size, d->max_seconds, &d->sentence);
+        d->limits.cancelled = &d->cancelled;
+        d->error = audio_read_memory(&d->audio, d->data, d->size, &d->limits, &d->sentence);
+        put_down(decoder);
         /* The samples are larger than the file: both need not be held while they wait. */
         free(d->data);
         d->data = NULL;
@@ -103,6 +111,8 @@ HttpDecoder *http_decoder_free(HttpDecoder *decoder) {
         return NULL;
     (void)pthread_mutex_lock(&decoder->lock);
     decoder->stopped = true;
+    if (decoder->in_hand)
+        atomic_store(&decoder->in_hand->cancelled, true);
     (void)pthread_cond_signal(&decoder->filled);
     (void)pthread_mutex_unlock(&decoder->lock);
     (void)pthread_join(decoder->thread, NULL);

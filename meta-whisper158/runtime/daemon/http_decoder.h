@@ -21,10 +21,10 @@ typedef struct HttpDecoding HttpDecoding;
 struct HttpDecoding {
     unsigned char *data; /* [size], owned */
     size_t size;
-    size_t max_seconds;
+    AudioLimits limits; /* `cancelled` is the decoder's */
     void (*done)(HttpDecoding *decoding);
     void *user;
-    atomic_bool cancelled; /* leave it, if it was not begun */
+    atomic_bool cancelled; /* leave it */
 
     Audio audio; /* the result, or a negative errno and a sentence as of audio_read_memory */
     int error;
@@ -42,7 +42,7 @@ int http_decoder_new(HttpDecoder **out, Loop *loop);
 /* In the order in which they came. */
 void http_decoder_put(HttpDecoder *decoder, HttpDecoding *decoding);
 
-/* Waits for the one in hand and leaves the others, with -ECANCELED; `done` of all is called from within. NULL is allowed.
+/* Leaves all that is not done, with -ECANCELED; `done` of all is called from within. NULL is allowed.
  * Returns NULL. */
 HttpDecoder *http_decoder_free(HttpDecoder *decoder);
 

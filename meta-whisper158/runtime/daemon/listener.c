@@ -157,9 +157,9 @@ static void incoming(Watch *watch, uint32_t events) {
         listener->accepted(listener->user, fd);
         return;
     }
-    if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
         return; /* the client has gone again */
-    /* It stays readable, and would be asked for without end. */
+    /* It may stay readable, and would be asked for without end. */
     if (!listener->told)
         log_line(LOG_WARNING, "a client has to wait: %s", strerror(errno));
     listener->told = true;
@@ -187,10 +187,11 @@ void listener_close(Listener *listener) {
         return;
     timer_cancel(&listener->pause);
     watch_remove(&listener->watch);
-    (void)close(listener->fd);
-    listener->fd = -1;
+    /* Before it is closed: whoever finds a socket of that name that nobody listens to puts another in its place. */
     if (listener->path)
         (void)unlink(listener->path);
+    (void)close(listener->fd);
+    listener->fd = -1;
     free(listener->path);
     listener->path = NULL;
 }

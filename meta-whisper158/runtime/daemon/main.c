@@ -249,7 +249,7 @@ static whisper158_tuning *find_tuning(const Daemon *d) {
     whisper158_error error;
     int r = path && !d->options.no_tuning ? tuning_load(&tuning, d->model, path, &error) : -ENOENT;
 
-    if (r < 0 && (r != -ENOENT || d->options.cache))
+    if (r < 0 && !d->options.no_tuning && (r != -ENOENT || d->options.cache))
         log_line(LOG_WARNING, "what was tuned is not used: %s", error.text);
     free(usual);
     return r < 0 ? NULL : tuning;

@@ -19,6 +19,7 @@ enum {
 
 void notify(const char *format, ...) {
     const char *const path = getenv("NOTIFY_SOCKET");
+    const struct timeval patience = {.tv_sec = 1};
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     const size_t length = path ? strlen(path) : 0;
     char message[MESSAGE];
@@ -33,9 +34,11 @@ void notify(const char *format, ...) {
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
+    /* While a machine boots, systemd may have more to read than it has room for. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     (void)sendto(fd, message, strlen(message), MSG_NOSIGNAL, (const struct sockaddr *)&name,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
     (void)close(fd);

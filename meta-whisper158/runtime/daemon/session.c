@@ -249,14 +249,14 @@ static void on_utterance(void *user, const float *samples, size_t count, double 
     job->done = utterance_done;
     job->user = s;
     wait_for_room(s, job);
+    /* Before the job: what the worker makes of it may come at once. */
+    post(s, &(Note){.event = {.kind = EVENT_FINAL}});
     r = queue_put(s->options.queue, job);
     if (r < 0) {
         (void)job_free(job);
         queue_drop_interim(s->options.queue);
         post_dropped(s, count, r == -ENOSPC ? "too much waits to be transcribed already" : "the daemon is about to end");
-        return;
     }
-    post(s, &(Note){.event = {.kind = EVENT_FINAL}});
 }
 
 static void on_level(void *user, float rms_db, float peak_db, float noise_db, float speech) {
@@ -287,10 +287,14 @@ static void on_gap(void *user, uint64_t lost) {
 }
 
 static void on_state(void *user, SourceState state, const char *sentence) {
+    Session *const s = user;
     Note note = {.event = {.kind = EVENT_STATE, .name = source_state_name(state)}, .state = state};
 
+    /* What was being said when the microphone went is not kept until it is back. */
+    if (state == SOURCE_LOST)
+        hearing_flush(s->hearing);
     (void)snprintf(note.text, sizeof note.text, "%s", sentence);
-    post(user, &note);
+    post(s, &note);
 }
 
 static void on_warning(void *user, const char *sentence) {

@@ -26,6 +26,7 @@ enum {
 };
 
 #define READ_SECONDS 60.0 /* without a byte from a client that is not waiting for us */
+#define SEND_SECONDS (2.0 * WYOMING_SECONDS) /* for all that belongs to one transcript, however it comes */
 
 typedef struct Format {
     int rate, width, channels;
@@ -47,6 +48,7 @@ typedef struct Client {
     bool full, crowded, no_memory;
     bool gone; /* only its job is still to come back */
     Job *job;
+    Timer late;
     struct Client *next;
 } Client;
 
@@ -75,6 +77,7 @@ static void drop(Client *client) {
     Client **at = &wyoming->first;
 
     connection_close(&client->connection);
+    timer_cancel(&client->late);
     wyoming_parser_end(&client->parser);
     forget_audio(client);
     if (client->job) {
@@ -311,8 +314,19 @@ static int push_bytes(Client *client, const unsigned char *bytes, size_t count) 
 
 /* --------------------------------------------------------------------------------------------------------------- jobs */
 
+static void on_late(Timer *timer) {
+    log_line(LOG_WARNING, "wyoming: a client is dropped: it sends too slowly");
+    drop(timer->user);
+}
+
+/* Without it, who sends a byte now and then would keep a place and its audio for ever. */
+static void begin_anew(Client *client) {
+    loop_set_timer(client->wyoming->options.loop, &client->late, SEND_SECONDS, on_late, client);
+}
+
 /* Sends the last answer and closes. */
 static void finish(Client *client, int r) {
+    timer_cancel(&client->late);
     if (r < 0)
         drop(client);
     else
@@ -360,6 +374,7 @@ static int make_job(Client *client) {
         return fail(&client->error, r, "too much waits to be transcribed already; try again later");
     }
     client->job = job;
+    timer_cancel(&client->late);
     forget_audio(client);
     return 0;
 }
@@ -403,6 +418,8 @@ static int on_event(void *user, const char *type, struct json_object *data) {
     Client *const client = user;
 
     client->in_chunk = false;
+    if (!client->converter && !client->job && !client->connection.finishing)
+        begin_anew(client);
     if (strcmp(type, "describe") == 0)
         return send_info(client);
     if (strcmp(type, "ping") == 0)
@@ -413,6 +430,7 @@ static int on_event(void *user, const char *type, struct json_object *data) {
         return on_transcribe(client, data);
     if (strcmp(type, "audio-start") == 0) {
         forget_audio(client);
+        begin_anew(client);
         return set_format(client, data);
     }
     if (strcmp(type, "audio-chunk") == 0) {
@@ -495,6 +513,7 @@ static void accepted(void *user, int fd) {
         return;
     }
     connection_set_read_timeout(&client->connection, READ_SECONDS);
+    begin_anew(client);
 }
 
 int wyoming_new(Wyoming **out, const WyomingOptions *options) {

@@ -32,13 +32,14 @@ static void require_sentence(const whisper158_error *error) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const AudioLimits limits = {.max_seconds = MAX_SECONDS};
     whisper158_error error;
     Audio audio;
     int r;
 
     if (size > MAX_SIZE || (size >= 4 && memcmp(data, "RIFF", 4) != 0 && memcmp(data, "fLaC", 4) != 0))
         return 0;
-    r = audio_read_memory(&audio, data, size, MAX_SECONDS, &error);
+    r = audio_read_memory(&audio, data, size, &limits, &error);
     if (r < 0) {
         require(r == -EBADMSG || r == -EFBIG || r == -ENOMEM);
         require(!audio.samples && audio.count == 0);

@@ -80,7 +80,7 @@ WHISPER158_API const char *whisper158_version(void);
 /* ---------------------------------------------------------------------------------------------------------- model */
 
 typedef struct whisper158_model_info {
-    uint32_t n_mels;        /* mel bands: 80 */
+    uint32_t n_mels;        /* mel bands: 80, or 128 */
     uint32_t n_audio_ctx;   /* frames of a full window: 1500 */
     uint32_t n_audio_state; /* encoder width */
     uint32_t n_audio_head;
@@ -99,7 +99,7 @@ typedef struct whisper158_model_info {
 
 typedef struct whisper158_section {
     const char *name;    /* NUL-terminated, owned by the model */
-    const char *dtype;   /* "f32", "f16", "i8", "u8", "u32", "t158", "i4"; static storage */
+    const char *dtype;   /* "f32", "f16", "i8", "u8", "u32", "t158", "i4", "u4"; static storage */
     const char *packing; /* "plain", "t2", "t4", "t5"; static storage */
     uint32_t rank;       /* 1 to 4 */
     uint32_t shape[4];   /* zero beyond rank */
@@ -412,7 +412,7 @@ typedef struct whisper158_tuned_layer {
 } whisper158_tuned_layer;
 
 typedef struct whisper158_tuned_candidate {
-    const char *packing; /* "plain" (8-bit weights), "t2", "t4", "t5"; static storage */
+    const char *packing; /* "plain" (8-bit weights), "nibbles" (4-bit), "t2", "t4", "t5"; static storage */
     const char *variant; /* name of the kernel; static storage */
     double gmacs;        /* 1e9 multiply-accumulates in a second of one processor, the others being at work as well */
     uint32_t runs;       /* how often it was measured; the best time counts */

@@ -240,6 +240,7 @@ static int decode_window(Transcription *t, size_t column, size_t columns, Said *
     const whisper158_model *model = t->c->model;
     const Decoding *d = model->decoding;
     size_t limit = TOKENS_PER_WINDOW + TOKENS_PER_SECOND * columns / WHISPER158_COLUMNS_PER_SECOND, start_at;
+    size_t sampled = 0; /* some may be taken back for being a repetition */
     double sum = 0;
     Tokens prompt;
 
@@ -270,6 +271,7 @@ static int decode_window(Transcription *t, size_t column, size_t columns, Said *
         if (token == d->eot)
             break;
         push(&said->tokens, token);
+        sampled++;
         once = sample_repetition(model, said->tokens.at, said->tokens.n);
         if (once > 0) {
             said->tokens.n = once;
@@ -279,7 +281,7 @@ static int decode_window(Transcription *t, size_t column, size_t columns, Said *
         if (i + 1 < limit)
             step(t, token, true);
     }
-    said->avg_logprob = (float)(sum / (double)(said->tokens.n + 1));
+    said->avg_logprob = (float)(sum / (double)(sampled + 1));
     return 0;
 }
 

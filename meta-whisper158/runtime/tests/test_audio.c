@@ -28,6 +28,7 @@ enum {
 };
 
 static const double pi = 3.14159265358979323846;
+static const AudioLimits limits = {.max_seconds = MAX_SECONDS};
 
 static void put(uint8_t *at, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++)
@@ -83,7 +84,7 @@ static Audio read_wav(const Wav *wav) {
     whisper158_error error;
     Audio audio;
 
-    assert(audio_read_memory(&audio, wav->bytes, wav->size, MAX_SECONDS, &error) == 0);
+    assert(audio_read_memory(&audio, wav->bytes, wav->size, &limits, &error) == 0);
     return audio;
 }
 
@@ -240,7 +241,7 @@ static void assert_refused(const void *data, size_t size, int code, const char *
     whisper158_error error = {{0}};
     Audio audio;
 
-    assert(audio_read_memory(&audio, data, size, MAX_SECONDS, &error) == code);
+    assert(audio_read_memory(&audio, data, size, &limits, &error) == code);
     assert(strstr(error.text, sentence));
     assert(!audio.samples && audio.count == 0);
 }
@@ -273,6 +274,24 @@ static void test_refused(void) {
         put(wav.bytes + 22, channels[i], 2);
         assert_refused(wav.bytes, wav.size, -EBADMSG, "damaged");
     }
+    free(wav.bytes);
+}
+
+static void test_limits(void) {
+    Wav wav = wav_new(FORMAT_PCM, 16, 192000, 2, 1000);
+    atomic_bool cancelled = true;
+    AudioLimits narrow = {.max_seconds = MAX_SECONDS, .max_rate = 383999, .cancelled = &cancelled};
+    whisper158_error error;
+    Audio audio;
+
+    assert(audio_read_memory(&audio, wav.bytes, wav.size, &narrow, &error) == -EBADMSG);
+    assert(strstr(error.text, "has 2 channels at 192000 Hz"));
+    narrow.max_rate = 384000;
+    assert(audio_read_memory(&audio, wav.bytes, wav.size, &narrow, &error) == -ECANCELED);
+    assert(!audio.samples && audio.count == 0);
+    atomic_store(&cancelled, false);
+    assert(audio_read_memory(&audio, wav.bytes, wav.size, &narrow, &error) == 0 && audio.count > 0);
+    audio_free(&audio);
     free(wav.bytes);
 }
 
@@ -331,6 +350,7 @@ int main(void) {
     test_rates();
     test_flac();
     test_refused();
+    test_limits();
     test_too_long();
     test_lengths();
     test_one_sample();

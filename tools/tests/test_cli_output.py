@@ -223,6 +223,8 @@ def test_output_keeps_what_succeeded(transcribe: Cli, folder: Path) -> None:
         ("nowhere/out.txt", "No such file or directory"),
         ("short.wav/out.txt", "Not a directory"),
         (".", "Is a directory"),
+        ("absent/", "Is a directory"),
+        ("", "No such file or directory"),
         ("/proc/out.txt", "No such file or directory"),
     ],
 )
@@ -240,6 +242,16 @@ def test_output_does_not_overwrite_its_input(transcribe: Cli, folder: Path) -> N
     assert result.returncode == os.EX_USAGE
     assert b"--output same.wav would overwrite short.wav" in result.stderr
     assert (folder / "short.wav").read_bytes() == before
+
+
+def test_output_does_not_overwrite_the_model_that_nobody_named(program: Path, golden: Path, folder: Path) -> None:
+    (folder / "model.w158").write_bytes(golden.read_bytes())
+    environment = {**os.environ, "WHISPER158_MODEL": str(folder / "model.w158")}
+    command: list[str | Path] = [program, "transcribe", "-o", "model.w158", "short.wav"]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
+    assert result.returncode == os.EX_USAGE
+    assert b"--output model.w158 would overwrite" in result.stderr
+    assert (folder / "model.w158").read_bytes() == golden.read_bytes()
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--srt"], ["--vtt"], ["--timestamps"]])

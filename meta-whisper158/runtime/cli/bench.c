@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -305,7 +306,9 @@ static int run(const Options *o) {
     }
     findings.load = measure_since(start);
     findings.model = model;
-    findings.tuned = tuning;
+    /* One that is for other kernels than were asked for has no effect. */
+    if (tuning && (!o->machine.kernels || strcmp(o->machine.kernels, whisper158_tuning_get_kernels(tuning)) == 0))
+        findings.tuned = tuning;
     if (r < 0)
         report("%s", error.text);
     status = r < 0 ? exit_status(r) : bench_model(&findings, context, o, &audio);

@@ -70,8 +70,12 @@ static const char *fitting(const char *text) {
 
 /* Text with what a terminal could take for a command replaced. */
 static void print_clean(FILE *stream, const char *text) {
-    for (; *text; text++)
-        (void)fputc((unsigned char)*text < ' ' || *text == '\177' ? ' ' : *text, stream);
+    while (*text) {
+        const size_t control = report_control(text);
+
+        (void)fputc(control ? ' ' : *text, stream);
+        text += control ? control : 1;
+    }
 }
 
 static void take_back(Listen *l) {

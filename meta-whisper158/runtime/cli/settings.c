@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "find_model.h"
 #include "options.h"
 #include "report.h"
 
@@ -240,7 +241,7 @@ static int check_output(const Settings *s) {
     if (!s->output || stat(s->output, &output) < 0 || !S_ISREG(output.st_mode))
         return 0;
     for (int i = -1; i < s->n_files; i++) {
-        const char *const path = i < 0 ? s->model : s->files[i];
+        const char *const path = i < 0 ? find_model_path(s->model) : s->files[i];
 
         if (path && stat(path, &input) == 0 && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
             return report_usage("transcribe", "--output %s would overwrite %s", s->output, path);

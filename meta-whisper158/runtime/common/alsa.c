@@ -13,6 +13,8 @@
 
 #include <alsa/asoundlib.h>
 
+#include "report.h"
+
 enum { MAX_POLLED = 8 };
 
 struct AlsaPcm {
@@ -51,9 +53,7 @@ static bool on_usb(int card, const char *driver) {
 /* Names come from the device, which may be anybody's, and go to terminals. */
 static void copy_name(char *to, size_t size, const char *name) {
     (void)snprintf(to, size, "%s", name);
-    for (char *c = to; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == '\177')
-            *c = '?';
+    report_clean(to);
 }
 
 static void describe_card(AlsaCard *to, int card, snd_ctl_card_info_t *info) {

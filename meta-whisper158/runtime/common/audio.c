@@ -104,8 +104,12 @@ static int decode_all(Decoder *d) {
     }
     if (is_cancelled(d))
         return fail(d->error, -ECANCELED, "is not wanted any more");
-    if (d->frames > 0)
-        return resampled(d, resampler_flush(d->resampler));
+    if (d->frames > 0) {
+        r = resampled(d, resampler_flush(d->resampler));
+        if (r >= 0 && d->audio->count == 0)
+            return fail(d->error, -EBADMSG, "holds no audio: it is shorter than a sample at 16 kHz");
+        return r;
+    }
     if (sf_error(d->file) != SF_ERR_NO_ERROR)
         return fail(d->error, -EBADMSG, "is damaged: no audio can be read from it");
     return fail(d->error, -EBADMSG, "holds no audio: its length is zero");

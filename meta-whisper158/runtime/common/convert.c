@@ -19,6 +19,7 @@ enum {
 
 static const double deaf = 0.0025;    /* -26 dB next to the loudest channel: left out */
 static const double hearing = 0.01;   /* -20 dB: taken in again */
+static const double louder = 1.6;     /* 2 dB: what makes another channel the loudest */
 static const double cancelled = 0.01; /* the mix next to the loudest channel */
 
 /* What is known of a channel in the slot so far, and what is made of it. */
@@ -38,6 +39,7 @@ struct Converter {
     uint32_t fading; /* frames that are left until all gains are at their goals */
     double mix_sum, mix_squares; /* of the live channels' plain sum */
     uint32_t loudest;
+    bool chosen; /* `loudest` was, and is changed only for one that is clearly louder */
     float mono[BLOCK];
     float loud[BLOCK];
     Channel channels[];
@@ -93,6 +95,7 @@ static double variance(double sum, double squares, double count) {
 /* Decides which channels are live, given the powers of all, and which of them is loudest. */
 static double find_live(Converter *c) {
     const double count = c->frames;
+    const uint32_t before = c->loudest;
     double most = 0.0;
 
     for (uint32_t i = 0; i < c->n_channels; i++) {
@@ -104,6 +107,10 @@ static double find_live(Converter *c) {
             c->loudest = i;
         }
     }
+    /* Of two that are as loud, as where a wire is reversed, noise would choose another each time. */
+    if (c->chosen && c->channels[before].squares * louder >= most)
+        c->loudest = before;
+    c->chosen = most > 0.0;
     for (uint32_t i = 0; i < c->n_channels && most > 0.0; i++) {
         Channel *const channel = &c->channels[i];
 

@@ -91,8 +91,10 @@ int output_open(OutputFile *out, const char *path, whisper158_error *error) {
     exists = stat(path, &status) == 0;
     if (!exists && errno != ENOENT)
         return fail_create(out, errno, error);
-    if (exists && S_ISDIR(status.st_mode))
+    if ((exists && S_ISDIR(status.st_mode)) || (*path && path[strlen(path) - 1] == '/'))
         return fail_create(out, EISDIR, error);
+    if (!*path)
+        return fail_create(out, ENOENT, error);
     if (exists && !S_ISREG(status.st_mode)) {
         out->stream = fopen(path, "w");
         return out->stream ? 0 : fail_create(out, errno, error);

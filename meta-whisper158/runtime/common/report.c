@@ -23,13 +23,25 @@ int fail(whisper158_error *error, int code, const char *format, ...) {
     return code;
 }
 
+size_t report_control(const char *text) {
+    const unsigned char first = (unsigned char)text[0], second = first ? (unsigned char)text[1] : 0;
+
+    if ((first > 0 && first < ' ') || first == 0x7f)
+        return 1;
+    return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
+}
+
+void report_clean(char *text) {
+    for (; *text; text++)
+        for (size_t n = report_control(text); n > 0; n--)
+            text[n - 1] = '?';
+}
+
 static void print_line(const char *prefix, const char *suffix, size_t width, const char *format, va_list args) {
     char line[8192];
 
     (void)vsnprintf(line, width < sizeof line ? width : sizeof line, format, args);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == '\177')
-            *c = '?';
+    report_clean(line);
     (void)fprintf(stderr, "%s%s%s", prefix, line, suffix);
 }
 

@@ -10,11 +10,19 @@
 #define COMMON_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "whisper158.h"
 
 /* Writes the sentence into *error and returns `code`, so that `return fail(...)` ends a function. */
 int fail(whisper158_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Bytes of the control character that `text` begins with: C0, DEL, or C1 in UTF-8, which a terminal could take for a command.
+ * 0 for anything else. */
+size_t report_control(const char *text);
+
+/* Puts '?' in their place. */
+void report_clean(char *text);
 
 /* One line "whisper158: ...". Control characters, which file names and models may hold, are shown as '?'. */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -68,10 +68,11 @@ static void write_time(FILE *stream, double seconds, char point) {
                   ms % 1000);
 }
 
+/* What ends when it begins would never be shown. */
 static void write_span(FILE *stream, const Segment *segment, char point) {
     write_time(stream, segment->start, point);
     (void)fputs(" --> ", stream);
-    write_time(stream, segment->end, point);
+    write_time(stream, fmax(segment->end, segment->start + 0.001), point);
 }
 
 const char *transcript_text(const Transcript *t, size_t *length) {

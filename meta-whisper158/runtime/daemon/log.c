@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "report.h"
+
 enum { LINE = 4096 };
 
 /* Whether stderr is what systemd connected to the journal (systemd.exec(5), JOURNAL_STREAM). */
@@ -36,10 +38,8 @@ void log_line(int priority, const char *format, ...) {
     va_start(args, format);
     (void)vsnprintf(line + prefix, sizeof line - prefix - 1, format, args);
     va_end(args);
+    report_clean(line + prefix);
     length = strlen(line);
-    for (size_t i = prefix; i < length; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == '\177')
-            line[i] = '?';
     line[length++] = '\n';
     while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
         continue;

@@ -44,7 +44,6 @@ struct Job {
     size_t count;
     char language[JOB_LANGUAGE]; /* code; empty: as the daemon was told */
     char *prompt; /* NULL: as the daemon was told; owned */
-    bool translate;
     whisper158_timestamps timestamps;
     uint64_t utterance; /* its number, from 1; 0 for requests */
     double start, end;  /* seconds since the source began, or since the audio of the client did */

@@ -104,8 +104,6 @@ static int transcribe(Worker *worker, Job *job) {
         options.language = job->language;
     if (job->prompt)
         options.prompt = job->prompt;
-    if (job->translate)
-        options.task = WHISPER158_TRANSLATE;
     options.timestamps = job->timestamps;
     if (on_progress(&work, 0, 0))
         return fail(&job->sentence, -ECANCELED, "nobody waits for it any more");

@@ -101,18 +101,22 @@ static int write_payloads(const Writer *w, uint64_t end) {
     return r;
 }
 
-static int write_all(Writer *w, whisper158_retargeted *told) {
+static int fail_memory(whisper158_error *error) {
+    return w158_fail(error, -ENOMEM, "no memory to repack the model's largest matrix");
+}
+
+static int write_all(Writer *w, whisper158_retargeted *told, whisper158_error *error) {
     const size_t size = BLOB_HEADER_SIZE + (size_t)w->blob->n_sections * BLOB_ENTRY_SIZE;
     uint8_t *head = malloc(size);
-    int r = -ENOMEM;
+    int r;
 
-    if (head) {
-        memcpy(head, w->blob->data, size);
-        told->file_size = change_head(w, head, told);
-        r = w->write(w->user, head, size);
-        if (r >= 0)
-            r = write_payloads(w, size);
-    }
+    if (!head)
+        return fail_memory(error);
+    memcpy(head, w->blob->data, size);
+    told->file_size = change_head(w, head, told);
+    r = w->write(w->user, head, size);
+    if (r >= 0)
+        r = write_payloads(w, size);
     free(head);
     return r;
 }
@@ -122,7 +126,7 @@ int whisper158_retarget(const whisper158_model *model, const whisper158_tuning *
     whisper158_retargeted told = {0};
     uint64_t largest = 0, widest = 0;
     Writer w = {.write = write, .user = user, .tuning = tuning};
-    int r = -ENOMEM;
+    int r;
 
     if (!model || !tuning || !write)
         return w158_fail(error, -EINVAL, "whisper158_retarget needs a model, a tuning and a function that writes");
@@ -139,12 +143,9 @@ int whisper158_retarget(const whisper158_model *model, const whisper158_tuning *
     }
     w.packed = malloc(largest ? largest : 1);
     w.scratch = malloc(widest ? 4 * widest : 1);
-    if (w.packed && w.scratch)
-        r = write_all(&w, &told);
+    r = w.packed && w.scratch ? write_all(&w, &told, error) : fail_memory(error);
     free(w.packed);
     free(w.scratch);
-    if (r == -ENOMEM)
-        return w158_fail(error, r, "no memory to repack the model's largest matrix");
     if (r >= 0 && out)
         *out = told;
     return r;

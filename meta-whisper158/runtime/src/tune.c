@@ -565,7 +565,7 @@ int whisper158_tune(whisper158_tuning **out, const whisper158_model *model, cons
 
     if (!out || !model)
         return w158_fail(error, -EINVAL, "whisper158_tune needs a model and a place for the tuning");
-    if (t.options->threads > WHISPER158_MAX_THREADS || !(t.options->seconds >= 0))
+    if (t.options->threads > WHISPER158_MAX_THREADS || !(t.options->seconds >= 0 && t.options->seconds < INFINITY))
         return w158_fail(error, -EINVAL, "tuning takes at most %d threads, and a time", WHISPER158_MAX_THREADS);
     most = t.options->threads ? t.options->threads : online();
     t.start = now();

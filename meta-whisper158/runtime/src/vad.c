@@ -178,7 +178,7 @@ float whisper158_vad_run(whisper158_vad *vad, const float *samples) {
     assert(places == 1);
     remember(vad, in);
     for (size_t i = 0; i < STATE; i++)
-        sum += (vad->hidden[i] > 0 ? vad->hidden[i] : 0) * vad->weights.out_weight[i];
+        sum += (vad->hidden[i] < 0 ? 0 : vad->hidden[i]) * vad->weights.out_weight[i]; /* what is no number stays so */
     probability = sigmoid(sum);
     if (probability >= 0)
         return probability;

@@ -335,6 +335,11 @@ static int write_bytes(void *user, const void *bytes, size_t size) {
     return 0;
 }
 
+static int out_of_memory(void *user, const void *bytes, size_t count) {
+    (void)user, (void)bytes, (void)count;
+    return -ENOMEM;
+}
+
 static void check_retarget(void) {
     const size_t room = 2 * model->blob.size / 64 * 64;
     Bytes out = {.data = aligned_alloc(64, room), .room = room, .stop = SIZE_MAX};
@@ -373,6 +378,8 @@ static void check_retarget(void) {
         assert(whisper158_retarget(model, &t, write_bytes, &full, NULL, &error) == -ENOSPC);
         assert(strcmp(error.text, "untouched") == 0);
     }
+    assert(whisper158_retarget(model, &t, out_of_memory, NULL, NULL, &error) == -ENOMEM);
+    assert(strcmp(error.text, "untouched") == 0);
     t.model++;
     assert(whisper158_retarget(model, &t, write_bytes, &out, NULL, &error) == -EINVAL);
     free(out.data);

@@ -235,6 +235,35 @@ static void test_weights_beyond_reason(void) {
     drop(&weights);
 }
 
+/* And one frame of it does not make the detector deaf for the others. */
+static void test_a_state_that_is_no_number_is_forgotten(void) {
+    static float small[400000], huge[400000], zeros[128 * 512], gates[512], ones[128];
+    const float bias = 0.3f, silence[FRAME] = {0};
+    VadWeights weights = {.lstm_input = huge, .lstm_hidden = zeros, .lstm_bias = gates, .out_weight = ones, .out_bias = &bias};
+    whisper158_vad *vad;
+    float samples[FRAME], fresh;
+
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        small[i] = 0.01f;
+        huge[i] = i / 512 % 2 ? 3e38f : -3e38f;
+    }
+    for (size_t i = 0; i < 512; i++)
+        gates[i] = 2;
+    for (size_t i = 0; i < 128; i++)
+        ones[i] = 1;
+    for (size_t i = 0; i < VAD_CONVS; i++) {
+        weights.conv[i].weight = small;
+        weights.conv[i].bias = zeros;
+    }
+    assert(vad_new(&vad, &weights) == 0);
+    fresh = whisper158_vad_run(vad, silence);
+    for (int i = 0; i < FRAME; i++)
+        samples[i] = any_number();
+    assert(whisper158_vad_run(vad, samples) == 0);
+    assert(whisper158_vad_run(vad, silence) == fresh);
+    whisper158_vad_free(vad);
+}
+
 static void test_a_blob_without(const char *path) {
     whisper158_error error = {{0}};
     whisper158_model *model;
@@ -255,6 +284,7 @@ int main(int argc, char **argv) {
     test_reset_makes_it_new();
     test_samples_that_are_no_numbers();
     test_weights_beyond_reason();
+    test_a_state_that_is_no_number_is_forgotten();
     test_a_blob_without(argv[1]);
     return 0;
 }

@@ -8,8 +8,8 @@
 
 #ifndef W158_NO_SIMD
 
-/* e^x for x <= 88, zero below -87: 2^n e^r with n = round(x / ln 2), the reduction in two parts and the polynomial of
- * degree 6 as in Cephes' expf (Moshier); relative error below 2e-7. */
+/* e^x for -87 <= x <= 88, and e^-87 below: 2^n e^r with n = round(x / ln 2), the reduction in two parts and the polynomial of
+ * degree 6 as in Cephes' expf (Moshier); relative error below 2e-7. What it makes of a NaN differs between processors. */
 static inline vf exp_lanes(vf x) {
     vf n, r, p, clamped = vf_max(x, vf_set(-87.0f));
 

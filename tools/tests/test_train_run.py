@@ -30,10 +30,12 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train"
 pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
 pytest.importorskip("whisper158.train.run")
 
-from whisper158.train import batches, costs, dry, export, features, network, optimise, plot, run, saving  # noqa: E402
+from whisper158.train import batches, costs, dry, export, features, learner, network, optimise, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
 from whisper158.train.begin import begin  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
+from whisper158.train.floors import LEAST, Floors  # noqa: E402
+from whisper158.train.network import Trace  # noqa: E402
 from whisper158.train.place import Place  # noqa: E402
 from whisper158.train.quantisers import int4_codes, ternary_codes  # noqa: E402
 from whisper158.train.tokenizer import tokenizer  # noqa: E402
@@ -319,6 +321,51 @@ def test_what_is_frozen_does_not_move(write: Callable[..., Path]) -> None:
     before, after = start.state_dict(), latest(path).student
     assert all(torch.equal(after[n], before[n]) for n in before if n.startswith(("encoder.", "decoder.token")))
     assert not torch.equal(after["decoder.blocks.0.mlp.0.weight"], before["decoder.blocks.0.mlp.0.weight"])
+
+
+def test_rows_whose_scale_has_gone_begin_again() -> None:
+    parent, student = network.original(golden()), network.original(golden())
+    network.quantise(student, network.Quantisation(**CONFIG["quantisation"]))
+    floors = Floors(student)
+    layer = student.encoder.blocks[0].mlp[0]
+    before = layer.weight.detach().clone(), layer.scale.detach().clone()
+    assert floors.revive(student, parent) == 0
+    with torch.no_grad():
+        layer.weight[3] = 0
+        layer.scale[3] = -0.01
+        layer.weight[5] = 0
+    assert floors.revive(student, parent) == 1
+    assert torch.equal(layer.weight[3], before[0][3]) and torch.equal(layer.scale, before[1])
+    assert not layer.weight[5].any()
+
+
+def test_no_step_takes_a_scale_away(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = [{**stage, "rates": {"scale": 10.0}} for stage in CONFIG["stages"]]
+    path = write(stages=stages, evaluate_steps=100)
+    run.train(path, resume=False)
+    student = network.original(golden())
+    network.quantise(student, network.Quantisation(**CONFIG["quantisation"]))
+    after = latest(path).student
+    held = 0
+    for name, layer in network.linear_layers(student).items():
+        assert layer.scale is not None
+        least = LEAST * layer.scale
+        assert (after[f"{name}.scale"] >= least).all()
+        held += int((after[f"{name}.scale"] == least).sum())
+    assert held
+
+
+def test_the_first_position_is_no_word() -> None:
+    """However wrong it is, the blocks of the decoder are not measured by it, unless there is nothing else."""
+    torch.manual_seed(1)
+    said, target = (Trace([torch.randn(1, 4, 8) for _ in range(3)], torch.randn(1, 4, 8)) for _ in range(2))
+    mask = torch.tensor([[True, True, True, False]])
+    loss = learner._of_decoder(said, target, mask)["decoder"]
+    for stage in [*said.stages, said.out]:
+        stage[:, 0] += 100
+    assert torch.equal(learner._of_decoder(said, target, mask)["decoder"], loss)
+    alone = torch.tensor([[True, False, False, False]])
+    assert learner._of_decoder(said, target, alone)["decoder"] > 100
 
 
 def test_an_encoder_learns_through_its_parents_decoder(

@@ -59,8 +59,8 @@ class Learner(nn.Module):
             result["encoder"] = torch.stack(by_block).mean() + result["encoder.out"]
         if batch.text is not None:
             result |= self._of_text(batch.text, hearing, stage)
-            if batch.text.stray is not None and target is not None:
-                _add(result, self._of_stray(batch.text.stray, heard, target, stage))
+            if batch.text.stray is not None:
+                _add(result, self._of_stray(batch.text.stray, hearing, stage))
         result["loss"] = _weighted(result, stage.losses)
         return result
 
@@ -73,7 +73,7 @@ class Learner(nn.Module):
             heard = self.student.encoder(batch.mel, apart=stage.apart)
         target: Trace | None = None
         strays = batch.text is not None and batch.text.stray is not None
-        if stage.losses.encoder > 0 or strays or batch.key is not None:
+        if stage.losses.encoder > 0 or (strays and batch.key is None):
             with torch.no_grad():
                 target = self.parent.encoder(batch.mel)
         if batch.key is None:
@@ -101,12 +101,15 @@ class Learner(nn.Module):
             result |= self._of_logits(decoder, chosen, target.out[text.mask], labels)
         return result
 
-    def _of_stray(self, stray: Stray, heard: Trace, target: Trace, stage: Stage) -> dict[str, Tensor]:
-        """The parent here hears what the student hears: its own short context is good enough to say what comes next."""
+    def _of_stray(self, stray: Stray, hearing: Heard, stage: Stage) -> dict[str, Tensor]:
+        """The parent hears the clean sound where that is in memory, else what the student hears: its own short context
+        is good enough to say what comes next."""
         decoder = self.pupil(stage).decoder
-        said = decoder(stray.tokens, heard.out[stray.rows], apart=stage.apart)
+        said = decoder(stray.tokens, hearing.student.out[stray.rows], apart=stage.apart)
+        clean = hearing.clean if hearing.clean is not None else hearing.parent.out if hearing.parent else None
+        assert clean is not None
         with torch.no_grad():
-            wanted = self.parent.decoder(stray.tokens, target.out[stray.rows])
+            wanted = self.parent.decoder(stray.tokens, clean[stray.rows])
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0:
             result["decoder"] = _of_decoder(said, wanted, stray.mask)["decoder"]
@@ -168,6 +171,11 @@ def _out(trace: Trace) -> Trace:
 
 
 def _of_decoder(said: Trace, target: Trace, mask: Tensor) -> dict[str, Tensor]:
+    """Of words alone where there are any: the first position, which is the same in all texts, is so loud that it would
+    outweigh the others."""
+    words = mask.clone()
+    words[:, 0] = False
+    mask = words if words.any() else mask
     by_block = losses.block_losses(said, target, mask)
     out = losses.out_loss(said.out[mask], target.out[mask])
     result = {f"decoder.{i}": loss for i, loss in enumerate(by_block)}
@@ -175,10 +183,10 @@ def _of_decoder(said: Trace, target: Trace, mask: Tensor) -> dict[str, Tensor]:
 
 
 def _add(result: dict[str, Tensor], stray: dict[str, Tensor]) -> None:
-    """Half of each loss is that of the stray texts."""
+    """A quarter of each loss is that of the stray texts: what they teach is only a part of what has to be done."""
     for name, loss in stray.items():
         result[f"{name}.stray"] = loss
-        result[name] = (result[name] + loss) / 2 if name in result else loss
+        result[name] = (3 * result[name] + loss) / 4 if name in result else loss
 
 
 def _weighted(result: dict[str, Tensor], weights: Losses) -> Tensor:

@@ -29,6 +29,7 @@ from whisper158.train.batches import Batch, Batches
 from whisper158.train.begin import begin
 from whisper158.train.clips import Chosen, choose, folder
 from whisper158.train.config import Config, Stage, read
+from whisper158.train.floors import Floors
 from whisper158.train.learner import Learner
 from whisper158.train.losses import detached, finite
 from whisper158.train.optimise import freeze, optimiser, set_rates
@@ -59,6 +60,7 @@ class Run:
         self.chosen: Chosen = choose(config.data, config.seed)
         student = network.original(checkpoint)
         network.quantise(student, config.quantisation)
+        self.floors = Floors(student)
         self.origin = checkpoint.sha256
         self.step, self.seconds, self.heard = 0, 0.0, 0.0
         saved = self._resumed(resume)
@@ -67,6 +69,9 @@ class Run:
         if saved:
             saving.fill(student, saved, self.out / saving.LATEST)
             self.step, self.seconds, self.heard = saved.step, saved.seconds, saved.heard
+        parent = network.original(checkpoint)
+        if (revived := self.floors.revive(student, parent)) and place.first:
+            say(f"{revived} rows had lost their scale; they begin again as they are in {config.model}")
         self.student = student.to(place.device)
         if config.fuse:
             network.fuse(self.student)
@@ -74,7 +79,7 @@ class Run:
         self.optimiser = optimiser(self.student, config)
         if saved and saved.optimiser:
             self.optimiser.load_state_dict(saved.optimiser)
-        self.learner = Learner(self.student, network.original(checkpoint).to(place.device), REMEMBERED)
+        self.learner = Learner(self.student, parent.to(place.device), REMEMBERED)
         self._averaged: tuple[str, Any] | None = None
         self.stopped = False
 
@@ -130,6 +135,7 @@ class Run:
             measures["loss"].backward()
             norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.config.clip_norm)
             self.optimiser.step()
+            self.floors.hold(self.student)
             measures["norm"] = norm
         else:
             say(f"step {self.step}: the loss is not finite; this batch is left out")

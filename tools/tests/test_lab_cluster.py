@@ -266,9 +266,9 @@ def socket_is_closed(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def wait_for(done: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
+def wait_for(done: Callable[[], bool], *processes: subprocess.Popen[Any]) -> None:
     while not done():
-        assert process.poll() is None
+        assert all(process.poll() is None for process in processes)
         time.sleep(0.2)
 
 
@@ -283,7 +283,7 @@ def test_a_cluster_of_our_own(
     command = [sys.executable, "-c", code, str(plan()), address]
     driver = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: any(map(at_work, descendants(process.pid))), driver)
+        wait_for(lambda: any(map(at_work, descendants(process.pid))), driver, process)
         os.kill(next(filter(at_work, descendants(process.pid))), signal.SIGKILL)
         said = driver.communicate()[1]
     finally:

@@ -14,7 +14,7 @@ for name in ("torch", "matplotlib"):
 
 import matplotlib  # noqa: E402
 
-from whisper158.lab import plots  # noqa: E402
+from whisper158.lab import plots, registry  # noqa: E402
 from whisper158.lab.job import FLOAT, Job  # noqa: E402
 from whisper158.lab.plots import AXES, Place, Point  # noqa: E402
 
@@ -39,6 +39,10 @@ def test_the_front_is_what_nothing_beats() -> None:
     places = [(1.0, 0.05), (2.0, 0.03), (3.0, 0.03), (4.0, 0.01), (2.5, 0.04), (1.0, 0.06)]
     best = plots.front([point("rtn", "w8", cost, rate) for cost, rate in places], AXES[0])
     assert [p.at(AXES[0]) for p in best] == [pytest.approx(place) for place in [(1, 5), (2, 3), (4, 1)]]
+
+
+def test_every_method_has_a_colour_of_its_own() -> None:
+    assert len(set(plots.COLOURS)) == len(plots.COLOURS) >= len(registry.METHODS)
 
 
 @pytest.fixture

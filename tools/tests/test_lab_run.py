@@ -25,7 +25,7 @@ for name in ("torch", "whisper", "tiktoken", "matplotlib", "jiwer", "whisper_nor
     pytest.importorskip(name, reason="needs PyTorch and OpenAI's Whisper: ./inv install oracle, train, evaluate")
 
 from whisper158.evaluate.accuracy.greedy import Rules  # noqa: E402
-from whisper158.lab import calibration, config, packing, report, run  # noqa: E402
+from whisper158.lab import calibration, config, packing, registry, report, run  # noqa: E402
 from whisper158.lab.calibration import Source  # noqa: E402
 from whisper158.lab.families import whisper_subject  # noqa: E402
 from whisper158.lab.job import Job  # noqa: E402
@@ -54,7 +54,8 @@ def made(name: str, n: int = 3) -> Set:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model and recordings that take no time"""
     monkeypatch.setattr(whisper_subject, "load", lambda _: golden())
-    monkeypatch.setattr(sets, "find", lambda word, most=0: made(word))
+    real = sets.find
+    monkeypatch.setattr(sets, "find", lambda word, most=0: real(word, 1) if word in sets.MADE else made(word))
     run.sha256.cache_clear()
 
 
@@ -216,9 +217,31 @@ def test_clips_that_nobody_could_hear_are_left_out(plan: Callable[..., Path]) ->
         cell["said"]["heard"][1]["text"] = None
         file.write_text(json.dumps(cell))
     markdown, summary, _ = (file.read_text() for file in report.report(path))
-    assert "Clips that are longer than a window are left out: 1." in markdown
+    assert "Clips that are longer than golden can take are left out: 1." in markdown
     words = sum(len(f"hello world {'and the ' * i}".split()) for i in (0, 2))
     assert [(cell["left_out"], cell["wer"]["words"]) for cell in json.loads(summary)] == [(1, words)] * 2
+
+
+def test_clips_are_left_out_by_models(plan: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some take longer ones than others, so that whoever comes last does not speak for all."""
+    path = plan(models=["golden", "other"], methods=["rtn"], weights=["w8"])
+    for file in run.run(path):
+        cell = json.loads(file.read_text())
+        if cell["key"]["job"]["model"] == "golden":
+            cell["said"]["heard"][1]["text"] = None
+            file.write_text(json.dumps(cell))
+    markdown = report.report(path)[0].read_text()
+    assert re.findall("- Clips that are longer.*", markdown) == [
+        "- Clips that are longer than golden can take are left out: 1."
+    ]
+
+
+@pytest.mark.parametrize(("head", "exports"), [("w8", True), ("w4g32a", True), ("w8a", False), ("wt", False)])
+def test_what_the_head_is_decides_too_whether_a_blob_can_hold_it(
+    head: str, exports: bool, plan: Callable[..., Path]
+) -> None:
+    file = run.run(plan(methods=["rtn"], weights=["w8"], head=head))[1]
+    assert json.loads(file.read_text())["exports"] == exports
 
 
 @pytest.mark.parametrize(
@@ -245,11 +268,31 @@ def test_clips_that_nobody_could_hear_are_left_out(plan: Callable[..., Path]) ->
         ({"evaluation": {"sets": ["a"], "clips": -1}}, "evaluation.clips: is -1, must be at least 0"),
         ({"speech": {"seconds": float("nan")}}, "speech.seconds: is nan, must be from 0.02 to 30"),
         ({"colour": "red"}, "there is no field 'colour'"),
+        ({"calibration": {"source": "spoken", "clips": 2, "seed": 2**64}}, "calibration.seed: is .*, must be from 0"),
+        ({"evaluation": {"sets": ["heard", "silence"]}}, "evaluation.sets: in silence nobody says a word"),
+        ({"head": "w4g128"}, "head: the token embedding: 64 channels are no whole number of groups of 128"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], message: str, plan: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match=message):
         run.run(plan(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"methods": ["magic"]}, "methods: 'magic'"),
+        ({"methods": ["awq:ratio=2"]}, "methods: awq:ratio=2: ratio"),
+        ({"also": [{"methods": ["rtn"], "weights": ["w5"]}]}, "weights: 'w5'"),
+        ({"weights": ["w5"]}, "weights: 'w5'"),
+        ({"head": "w5"}, "head: 'w5'"),
+        ({"evaluation": {"sets": ["a"], "context": "long"}}, "evaluation.context: long"),
+    ],
+)
+def test_words_are_named_by_file_and_field(changes: dict[str, Any], field: str, plan: Callable[..., Path]) -> None:
+    path = plan(**changes)
+    with pytest.raises(UserError, match=re.escape(f"{path}: {field} is ")):
+        config.read(path)
 
 
 def test_what_goes_wrong_in_another_process_is_told_here(plan: Callable[..., Path]) -> None:
@@ -284,6 +327,13 @@ def test_a_cell_is_packed_by_its_name(
     said = blob.read(packed).text("provenance")
     assert "name=golden-gptq-w4g32-a16\n" in said
     assert "calibration=2 clips of spoken, seed 158\n" in said
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "family", lambda _: whisper_subject.WhisperSubject)
+    settings = {"models": ["/models/golden.pt"], "methods": ["smoothquant:alpha=0.8"]}
+    assert packing.pack(plan(**settings), "smoothquant:alpha=0.8 w4g32 a16", "") == Path(
+        "golden-smoothquant-alpha-0.8-w4g32-a16.w158"
+    )
+    path = plan()
     again = packing.pack(path, "golden gptq w4g32 a16", str(tmp_path / "again.w158"))
     assert again.read_bytes() == packed.read_bytes()
 

@@ -10,6 +10,7 @@ from whisper158.errors import die
 from whisper158.evaluate.accuracy import sets
 from whisper158.evaluate.accuracy.sets import Set, Utterance
 from whisper158.train.clips import folder
+from whisper158.units import WINDOW_SECONDS
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,15 @@ class Source:
 
 
 def choose(source: Source) -> Set:
-    """The set of the clips that were chosen; which they are depends on their ids and the seed alone."""
+    """The set of the clips that were chosen; which they are depends on their ids and the seed alone. Of a clip that is
+    longer than a window, the text would say more than is heard."""
     whole = find(source.source)
-    spoken = [utterance for utterance in whole.utterances if utterance.text.strip()]
+    spoken = [clip for clip in whole.utterances if clip.text.strip() and clip.seconds <= WINDOW_SECONDS]
     if len(spoken) < source.clips:
-        die(f"calibration.clips: there are {len(spoken)} clips with words in {source.source}, not {source.clips}")
+        die(
+            f"calibration.clips: there are {len(spoken)} clips with words, of {WINDOW_SECONDS} s at most, in "
+            f"{source.source}, not {source.clips}"
+        )
     chosen = sorted(spoken, key=lambda utterance: _rank(source.seed, utterance))[: source.clips]
     return sets.of(whole.name, chosen)
 

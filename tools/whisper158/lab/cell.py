@@ -30,14 +30,25 @@ class Quantised:
     outcome: Outcome
     head: Weight | None
 
+    @property
+    def exports(self) -> bool:
+        """Whether a blob can hold the codes, and the runtime multiply by them: a ternary head it does not."""
+        weights = [layer.weight for layer in self.outcome.layers.values()]
+        if self.head is not None:
+            weights.append(self.head)
+        ternary_head = self.head is not None and self.head.planes[0].grid.ternary
+        return bool(self.outcome.layers) and not ternary_head and all(one.exported() is not None for one in weights)
+
 
 def quantise(subject: Subject, by: Method | None, terms: Terms, clips: Sequence[Utterance]) -> Quantised:
     """In place. by: None leaves the model in floats. clips: to calibrate with"""
     torch.set_num_threads(1)
     if by is None:
         return Quantised(Outcome(), None)
+    if grid := terms.head_grid:
+        # It is rounded last, so that what it cannot be would be known late.
+        method.check_row(grid, "head: the token embedding", subject.model.streams[-1].width)
     outcome = method.apply(by, subject.model, subject.flows(clips, contexts.parse(terms.context)))
-    grid = terms.head_grid
     return Quantised(outcome, subject.quantise_head(grid) if grid else None)
 
 
@@ -54,7 +65,7 @@ def result(
     return {
         "cost": asdict(subject.cost(outcome.layers, made.head, terms.speech)),
         "bits_per_weight": sum(bits) / count if count else None,
-        "exports": bool(outcome.layers) and all(x.weight.exported() is not None for x in outcome.layers.values()),
+        "exports": made.exports,
         "folds": [f"{fold.stage} {fold.source}" for fold in outcome.folds],
         "prepared": outcome.prepared,
         "errors": outcome.errors,

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """What a run of the laboratory is: configs/lab/*.yml, checked field by field."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whisper158.errors import die
+from whisper158.errors import UserError, die
 from whisper158.evaluate.accuracy import contexts
 from whisper158.lab import registry
 from whisper158.lab.activations import BITS, FLOATS
@@ -37,8 +37,13 @@ class Speech:
     tokens: int = 100
 
 
-# What there can be in a window.
-BOUNDS = {"Speech.seconds": (0.02, WINDOW_SECONDS), "Speech.frames": (1, WINDOW_FRAMES), "Speech.tokens": (1, 448)}
+# What there can be in a window, and the seeds that every generator takes.
+BOUNDS = {
+    "Speech.seconds": (0.02, WINDOW_SECONDS),
+    "Speech.frames": (1, WINDOW_FRAMES),
+    "Speech.tokens": (1, 448),
+    "Source.seed": (0, 2**32 - 1),
+}
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,13 @@ def read(path: Path) -> Config:
     for part in config.parts:
         check(part, path)
     if config.head != FLOAT:
-        parse(config.head)
+        named(f"{path}: head", parse, config.head)
     if not config.evaluation.sets:
         die(f"{path}: evaluation.sets: there is none")
     if config.calibration.clips < 1:
         die(f"{path}: calibration.clips: is {config.calibration.clips}, must be at least 1")
     training.bounded(config, f"{path}: ", BOUNDS)
-    contexts.parse(config.evaluation.context)
+    contexts.parse(config.evaluation.context, f"{path}: evaluation.context:")
     return config
 
 
@@ -100,12 +105,20 @@ def check(part: Part, path: Path) -> None:
         if not getattr(part, name):
             die(f"{path}: {name}: there is none")
     for method in part.methods:
-        registry.options(method)
+        named(f"{path}: methods", registry.options, method)
     for bits in part.activations:
         if bits not in BITS:
             die(f"{path}: activations: {bits} is none of {', '.join(map(str, BITS))}")
     for word in part.weights:
-        parse(word)
+        named(f"{path}: weights", parse, word)
+
+
+def named(where: str, check: Callable[[str], object], word: str) -> None:
+    """Has what is wrong with a word begin with where that stands."""
+    try:
+        check(word)
+    except UserError as error:
+        die(f"{where}: {error.message}", error.hint)
 
 
 def jobs(config: Config) -> list[Job]:

@@ -6,6 +6,7 @@ A stage is calibrated (what its layers read is seen), transformed (factors move 
 quantised; then the next one is, on what the quantised stages before it make of the calibration.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,12 +57,10 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear layer, quantised: it multiplies `input`'s result by `weight`'s. bias: where it is not the float
-    layer's."""
+    """A linear layer, quantised: it multiplies `input`'s result by `weight`'s."""
 
     weight: Weight
     input: Input = field(default_factory=Input)
-    bias: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +148,6 @@ def put(stage: Stage, layers: dict[str, Layer]) -> None:
     for name, layer in layers.items():
         linear = stage.linear(name)
         linear.weight.copy_(layer.weight.weights())
-        if layer.bias is not None and linear.bias is not None:
-            linear.bias.copy_(layer.bias)
         read_through(linear, layer.input)
 
 
@@ -191,12 +188,22 @@ def check_groups(grid: Grid, model: Model) -> None:
     """Raises UserError where a row is no whole number of groups."""
     for stage in model.stages:
         for name in (name for site in stage.sites for name in site.linears):
-            channels = stage.linear(name).weight.shape[1]
-            if channels % grid.span(channels):
-                die(
-                    f"{stage.tensor(name)}: {channels} channels are no whole number of groups of {grid.group}",
-                    "Take groups of 32, or none: w4g32, or w4.",
-                )
+            check_row(grid, stage.tensor(name), stage.linear(name).weight.shape[1])
+
+
+def check_row(grid: Grid, tensor: str, channels: int) -> None:
+    if channels % grid.span(channels):
+        die(
+            f"{tensor}: {channels} channels are no whole number of groups of {grid.group}",
+            "Take groups of 32, or none: w4g32, or w4.",
+        )
+
+
+def unchanged(stages: Sequence[Stage]) -> list[Stage]:
+    """Copies that stay in floats. A stage is not in floats any more when its turn comes: the keys and values that a
+    decoder's block makes of what is heard were folded and quantised before it, as a stage of their own."""
+    known: dict[int, Any] = {}  # what stages share is copied once
+    return [replace(stage, module=copy.deepcopy(stage.module, known)) for stage in stages]
 
 
 def apply(
@@ -211,9 +218,10 @@ def apply(
     ideal = list(flows) if method.wants_targets else []
     current = list(flows)
     prepared = tuple(method.prepare(model, flows))
-    for stage in model.stages:
-        targets = tuple(stage.run(stage.take(flow)) for flow in ideal)
-        ideal = [stage.give(flow, out) for flow, out in zip(ideal, targets, strict=True)]
+    floats_of = unchanged(model.stages) if method.wants_targets else model.stages
+    for stage, original in zip(model.stages, floats_of, strict=True):
+        targets = tuple(original.run(original.take(flow)) for flow in ideal)
+        ideal = [original.give(flow, out) for flow, out in zip(ideal, targets, strict=True)]
         calibration = Calibration(tuple(stage.take(flow) for flow in current), method.scheme.seed, targets)
         folds += method.transform(stage, calibration)
         seen = calibration.observe(stage, stage.sites, gram=True)

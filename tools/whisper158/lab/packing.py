@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`./inv lab.pack`: a cell of a grid as a model that the runtime runs. It is quantised anew, to the same codes."""
 
+import re
 from pathlib import Path
 
 from whisper158.console import say, step
@@ -23,17 +24,18 @@ def pack(path: Path, cell: str, out: str) -> Path:
     if registry.family(job.model) is not WhisperSubject:
         die(f"{job.model} is no Whisper, and the runtime runs no other models", "Take a cell of a Whisper model.")
     source = config.calibration
-    name = f"{job.model}-{job.method}-{job.weights}-a{job.activations}"
-    target = Path(out or f"{name}.w158")
     clips = calibration.choose(source).utterances
+    subject, by = WhisperSubject(job.model), quantiser(job, config)
+    assert by
+    # A model may be a path, and a method have settings: neither is a part of a file's name.
+    name = "-".join([subject.checkpoint.name, *re.findall(r"[\w.]+", job.method), job.weights, f"a{job.activations}"])
+    target = Path(out or f"{name}.w158")
     provenance = {
         "name": name,
         "quantisation": f"{job.method} {job.weights}, activations of {job.activations} bits, head {config.head}",
         "calibration": f"{len(clips)} clips of {source.name}, seed {source.seed}",
     }
     with step(f"Quantising {job}"):
-        subject, by = WhisperSubject(job.model), quantiser(job, config)
-        assert by
         made = quantise(subject, by, config.terms, clips)
         export(
             subject.model,

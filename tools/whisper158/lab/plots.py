@@ -13,8 +13,12 @@ from typing import Any
 from whisper158.evaluate.wer import Score
 from whisper158.lab.job import FLOAT, Job
 
-# Of methods; distinguishable by most who see colours differently (Okabe and Ito), and then by shape again.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4ea3", "#000000", "#8a6d3b", "#999933")
+# Of methods; the first are distinguishable by most who see colours differently (Okabe and Ito). There is one for every
+# method, and some for those that a grid sets otherwise.
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4ea3", "#000000", "#8a6d3b", "#999933"),
+    *("#a5002a", "#00695c", "#5c6bc0", "#9e9e9e", "#ff6f91", "#33691e"),
+)
 # Of weights' bits.
 SHAPES = {"8": "s", "4": "o", "3": "D", "2": "v", "t": "*"}
 # Error rates above so many times the float model's are drawn at the edge, with their number.

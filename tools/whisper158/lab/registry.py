@@ -37,7 +37,7 @@ def method(word: str) -> type[Method]:
     """The method of `gptq`, or of `smoothquant:alpha=0.8`. Raises UserError."""
     name = word.partition(":")[0]
     if name not in METHODS:
-        die(f"methods: {name!r} is none of {', '.join(METHODS)}")
+        die(f"{name!r} is none of {', '.join(METHODS)}")
     kind: type[Method] = _found(f"whisper158.lab.methods.{METHODS[name]}")
     return kind
 
@@ -49,8 +49,8 @@ def options(word: str) -> dict[str, float]:
     for setting in filter(None, word.partition(":")[2].split(",")):
         name, _, value = setting.partition("=")
         if name not in known:
-            die(f"methods: {word}: {name!r} is none of its options: {', '.join(known) or 'it has none'}")
-        found[name] = known[name].parse(value, f"methods: {word}: {name}")
+            die(f"{word}: {name!r} is none of its options: {', '.join(known) or 'it has none'}")
+        found[name] = known[name].parse(value, f"{word}: {name}")
     return found
 
 

@@ -4,7 +4,7 @@
 
 import html
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ LEGEND = (
     "not measured.",
     "WER: Whisper's English normaliser on both sides, 95 % by bootstrap over clips. Less float: the float model's rate "
     "in the same clips taken off, both resampled together.",
-    "Blob: whether a blob can hold the matrices as they are (docs/blob-format.md).",
+    "Blob: whether a blob can hold the matrices as they are, the head's too (docs/blob-format.md).",
     "Calibration clips: {clips} of {source}, seed {seed}; context {context}; the head has {head} weights.",
 )
 TITLE = "Post-training quantisation"
@@ -202,7 +202,7 @@ def summary(row: Row) -> dict[str, Any]:
     }
 
 
-def legend(config: Config, missing: int, left_out: int) -> Iterator[str]:
+def legend(config: Config, missing: int, left_out: Mapping[str, int]) -> Iterator[str]:
     speech, source = config.speech, config.calibration
     for sentence in LEGEND:
         yield sentence.format(
@@ -215,8 +215,8 @@ def legend(config: Config, missing: int, left_out: int) -> Iterator[str]:
             context=config.evaluation.context,
             head=config.head,
         )
-    if left_out:
-        yield f"Clips that are longer than a window are left out: {left_out}."
+    for model, count in left_out.items():
+        yield f"Clips that are longer than {model} can take are left out: {count}."
     if missing:
         yield f"Cells of the grid that are not there yet: {missing}."
 
@@ -231,8 +231,15 @@ def tables(rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
 
 
 def sentences(config: Config, rows: Sequence[Row], missing: int) -> list[str]:
-    left_out = sum({row.set: row.left_out for row in rows}.values())
-    return list(legend(config, missing, left_out))
+    return list(legend(config, missing, left_out(rows)))
+
+
+def left_out(rows: Sequence[Row]) -> dict[str, int]:
+    """How many clips of all sets each model left out, if any: some take longer ones than others."""
+    counts = {(row.job.model, row.set): row.left_out for row in rows}
+    models = dict.fromkeys(model for model, _ in counts)
+    found = {one: sum(count for (model, _), count in counts.items() if model == one) for one in models}
+    return {model: count for model, count in found.items() if count}
 
 
 def markdown(config: Config, rows: Sequence[Row], missing: int) -> str:

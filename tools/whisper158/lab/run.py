@@ -17,6 +17,7 @@ from typing import Any
 from whisper158 import whole
 from whisper158.console import duration, say
 from whisper158.errors import die
+from whisper158.evaluate.accuracy.figures import has_words
 from whisper158.evaluate.accuracy.sets import Set
 from whisper158.lab import calibration, cell, cluster, registry, workers
 from whisper158.lab.config import Config, jobs, read
@@ -75,6 +76,9 @@ def prepare(config: Config) -> Heard:
     found = [calibration.find(word, config.evaluation.clips) for word in config.evaluation.sets]
     if len({one.name for one in found}) < len(found):
         die("evaluation.sets: two sets have the same name", "Rename a folder: results are shown by their names.")
+    for one in found:
+        if not any(map(has_words, one.utterances)):
+            die(f"evaluation.sets: in {one.name} nobody says a word, so nothing can be scored", "Leave that set out.")
     chosen = calibration.choose(config.calibration)
     for one in found:
         if both := set(chosen.ids) & set(one.ids):

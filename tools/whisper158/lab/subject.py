@@ -18,7 +18,7 @@ from whisper158.lab.stage import Flow, Model
 class Subject(ABC):
     """Holds a copy of the weights, which a method changes in place.
 
-    model: its stages and streams. sha256: of the checkpoint.
+    model: its stages and streams. sha256: of all that decides what the model is, weights and words among it.
     """
 
     model: Model

@@ -45,12 +45,13 @@ FULL = AudioContext("full", _FULL)
 NAMED = {context.name: context for context in (AudioContext("auto", _AUTO), FULL, AudioContext("fit", _AUTO))}
 
 
-def parse(word: str) -> AudioContext:
+def parse(word: str, where: str = "--audio-context") -> AudioContext:
+    """where: what the user knows the word by"""
     if word in NAMED:
         return NAMED[word]
     if word.isascii() and word.isdigit() and len(word) <= 4 and 1 <= int(word) <= FULL_FRAMES:
         return AudioContext(str(int(word)), int(word))
     die(
-        f"--audio-context {word} is not a context",
+        f"{where} {word} is not a context",
         f"contexts are {', '.join(NAMED)}, or a number of frames of 20 ms, 1 to {FULL_FRAMES}",
     )

@@ -97,18 +97,16 @@ class Simulated:
         if self._shaken:
             mel = shake(mel)
         frames = self._context.of_window(heard_columns(mel, columns), self._shortest, dims.n_audio_ctx)
-        window: Samples = np.zeros((dims.n_mels, COLUMNS_PER_FRAME * frames), np.float32)
-        seen = min(columns, window.shape[1])
-        window[:, :seen] = mel[:, :seen]
         limit = TOKENS_PER_WINDOW + TOKENS_PER_SECOND * columns // 100
         with torch.no_grad():
-            return self._decode(encode(self._model, window), limit)
+            return self._decode(encode(self._model, first_window(mel, columns, frames)), limit)
 
     def _decode(self, encoded: Samples, limit: int) -> Heard:
         rules = self._rules
         audio = torch.from_numpy(encoded)[None]
         limit = min(limit, rules.most, self._model.dims.n_text_ctx - len(rules.prompt))
         said: list[int] = []
+        sampled = 0  # some may be taken back for being a repetition
         total = 0.0
         repetition = False
         cache, hooks = self._model.install_kv_cache_hooks()
@@ -121,6 +119,7 @@ class Simulated:
                 if token == rules.eot:
                     break
                 said.append(token)
+                sampled += 1
                 if once := repeated(said):
                     said, repetition = said[:once], True
                     break
@@ -129,7 +128,7 @@ class Simulated:
         finally:
             for hook in hooks:
                 hook.remove()
-        unsure = total / (len(said) + 1) <= LOGPROB_THRESHOLD
+        unsure = total / (sampled + 1) <= LOGPROB_THRESHOLD
         if no_speech > NO_SPEECH_THRESHOLD and unsure:
             return Heard("", False)
         return Heard(rules.text(said), repetition)
@@ -151,6 +150,15 @@ def heard_columns(mel: Samples, columns: int) -> int:
     """Of the first `columns`, those up to the last one in which anything is above the floor."""
     heard = np.flatnonzero((mel[:, :columns] > mel.max() - RANGE).any(axis=0))
     return int(heard[-1]) + 1 if len(heard) else 0
+
+
+def first_window(mel: Samples, columns: int, frames: int) -> Samples:
+    """[bands, 2 x frames]: of a spectrogram whose first `columns` are audio. Behind them are zeros, as
+    whisper.transcribe has it, and not what silence looks like."""
+    window: Samples = np.zeros((len(mel), COLUMNS_PER_FRAME * frames), np.float32)
+    seen = min(columns, window.shape[1])
+    window[:, :seen] = mel[:, :seen]
+    return window
 
 
 def choose(logits: torch.Tensor, rules: Rules, first: bool) -> tuple[int, float]:

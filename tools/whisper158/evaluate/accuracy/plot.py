@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from whisper158.evaluate import drawing
 from whisper158.evaluate.accuracy.results import HOW, Results, Row
 
 COLOURS = ("#1b7f4b", "#4a6fa5", "#b3632d", "#8a8f98", "#7a4ea3", "#a33a52")
@@ -28,10 +29,7 @@ def draw(results: Results, stem: Path) -> list[Path]:
         panel(axis, rows, names)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
-    for path in paths:
-        figure.savefig(path, dpi=110)
-    return paths
+    return drawing.save(figure, stem)
 
 
 def panel(axis: Any, rows: Sequence[Row], models: Sequence[str]) -> None:

@@ -10,6 +10,13 @@ from whisper158.evaluate.accuracy.contexts import AudioContext
 from whisper158.evaluate.accuracy.listeners import Listener
 from whisper158.model import blob
 
+PACKAGE = Path(__file__).parents[2]
+SOURCES = (
+    *(f"evaluate/accuracy/{name}.py" for name in ("pytorch", "greedy", "listeners", "contexts")),
+    *("evaluate/original.py", "evaluate/simulate.py"),
+    *("model/weights.py", "model/ternary.py", "model/blob.py"),
+)
+
 
 @contextmanager
 def through_pytorch(model: Path, context: AudioContext, threads: int, shaken: bool = False) -> Iterator[Listener]:
@@ -25,7 +32,5 @@ def through_pytorch(model: Path, context: AudioContext, threads: int, shaken: bo
 
 
 def source() -> bytes:
-    """The code that decides what is heard."""
-    folder = Path(__file__).parent.parent
-    names = ("accuracy/greedy.py", "accuracy/contexts.py", "original.py", "simulate.py")
-    return b"".join((folder / name).read_bytes() for name in names)
+    """The code that decides what is heard, from the blob's bytes to the text."""
+    return b"".join((PACKAGE / name).read_bytes() for name in SOURCES)

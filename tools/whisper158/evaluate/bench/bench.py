@@ -8,6 +8,7 @@ contestant's own.
 
 import hashlib
 import json
+import re
 import sys
 import wave
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ from whisper158.units import SAMPLE_RATE
 
 PACKAGES = ("pywhispercpp", "faster-whisper", "ctranslate2", "numpy")
 AUDIO_SEED = 158
+# The modules that decide what peers do; the others choose who takes part, or show what came out.
+MEASURING = re.compile(r"run_|stopwatch|ggml_file|ct2_folder")
 # In each process everything is done twice, and the lesser time counts: the first time has to touch all memory.
 REPEATS = 2
 
@@ -90,12 +93,19 @@ def setting(plan: Plan, program: Path) -> dict[str, Any]:
     return {
         "program": hashlib.sha256(program.read_bytes()).hexdigest()[:16],
         "packing": models.code_version(),
+        "measuring": measuring(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "cpu": machine.describe()["cpu"],
         "seconds": plan.seconds,
         "tokens": plan.tokens,
         "repeats": REPEATS,
     }
+
+
+def measuring() -> str:
+    """Stands for the code that writes the peers' files, and that measures them."""
+    sources = [path for path in sorted(Path(__file__).parent.glob("*.py")) if MEASURING.match(path.name)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
 def model_file(contestant: Contestant) -> Path:

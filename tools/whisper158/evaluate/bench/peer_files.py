@@ -5,11 +5,12 @@
 import hashlib
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from whisper158.cache import cache_dir, keyed_entry
 from whisper158.console import step
 from whisper158.evaluate.bench import ggml_file
-from whisper158.model import ct2, ggml, random
+from whisper158.model import models
 from whisper158.model.load import load
 
 
@@ -22,7 +23,7 @@ def whispercpp(checkpoint: str, kind: str) -> Path:
         with step(f"Writing {name}"):
             ggml_file.write(loaded, ggml_file.KINDS[kind], folder / name)
 
-    return keyed_entry(entry(f"{checkpoint}-{kind}", ggml_file, ggml), fill) / name
+    return keyed_entry(entry(f"{checkpoint}-{kind}", ggml_file), fill) / name
 
 
 def ctranslate2(checkpoint: str) -> Path:
@@ -36,12 +37,12 @@ def ctranslate2(checkpoint: str) -> Path:
             ct2_folder.write(loaded, folder)
 
     made_by = f"ct2-{metadata.version('ctranslate2')}"
-    return keyed_entry(entry(f"{checkpoint}-{made_by}", ct2_folder, ct2), fill)
+    return keyed_entry(entry(f"{checkpoint}-{made_by}", ct2_folder), fill)
 
 
-def entry(name: str, *modules: object) -> Path:
-    """In the cache, under a name that changes with the code that decides what is in it."""
-    digest = hashlib.sha256()
-    for module in (*modules, random):
-        digest.update(Path(str(getattr(module, "__file__", ""))).read_bytes())
+def entry(name: str, writer: ModuleType) -> Path:
+    """In the cache, under a name that changes with the code that decides what is in it: what reads checkpoints, and
+    what writes this kind of file."""
+    digest = hashlib.sha256(models.code_version().encode())
+    digest.update(Path(str(writer.__file__)).read_bytes())
     return cache_dir() / "peers" / f"{name}-{digest.hexdigest()[:12]}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from whisper158.evaluate import drawing
 from whisper158.evaluate.bench.lineup import CTRANSLATE2, OURS, WHISPERCPP
 from whisper158.evaluate.bench.results import Entry, Results, models_of
 
@@ -32,10 +33,7 @@ def draw(results: Results, stem: Path) -> list[Path]:
             bars(axis, entries, [value(entry) for entry in entries])
             axis.set_title(f"{entries[0].contestant.model}: {title}", loc="left", fontsize=9)
     figure.supxlabel(f"{results.machine['cpu']}, one thread unless stated", fontsize=8)
-    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
-    for path in paths:
-        figure.savefig(path, dpi=110)
-    return paths
+    return drawing.save(figure, stem)
 
 
 def bars(axis: Any, entries: list[Entry], values: list[float]) -> None:

@@ -28,11 +28,11 @@ class Store:
             self._take_up(setting)
 
     def _take_up(self, setting: dict[str, Any]) -> None:
-        text = self._path.read_text()
-        # A line without an end was cut off together with the process that wrote it.
-        complete = text[: text.rfind("\n") + 1]
         hint = "./inv bench --fresh drops it; --out keeps the new results elsewhere"
         try:
+            text = self._path.read_text()
+            # A line without an end was cut off together with the process that wrote it.
+            complete = text[: text.rfind("\n") + 1]
             first, *lines = map(json.loads, complete.splitlines())
             before = dict(first)
             self._done = {(line["contestant"], line["round"]): line for line in lines}

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Whisper as cells are made of it: heard greedily, by the runtime's rules (evaluate/accuracy/greedy.py)."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from whisper158.evaluate.accuracy.cells import Said
-from whisper158.evaluate.accuracy.contexts import COLUMNS_PER_FRAME, AudioContext
-from whisper158.evaluate.accuracy.greedy import Rules, Simulated, heard_columns, spectrogram
+from whisper158.evaluate.accuracy.contexts import AudioContext
+from whisper158.evaluate.accuracy.greedy import HOP, Rules, Simulated, first_window, heard_columns, spectrogram
 from whisper158.evaluate.accuracy.listeners import LANGUAGE
 from whisper158.evaluate.accuracy.sets import Utterance
 from whisper158.lab import cost as costs
@@ -33,7 +35,7 @@ class WhisperSubject(Subject):
     def __init__(self, name: str) -> None:
         self.checkpoint = load(name)
         self.model = family.model(self.checkpoint)
-        self.sha256 = self.checkpoint.sha256
+        self.sha256 = content_sha256(self.checkpoint)
 
     def flows(self, clips: Sequence[Utterance], context: AudioContext) -> list[Flow]:
         return flows(self.model, self.checkpoint, clips, context)
@@ -48,6 +50,16 @@ class WhisperSubject(Subject):
         # Stock checkpoints are good for nothing but their full context, so that is their shortest.
         full = self.model.dims.n_audio_ctx
         return hear(Simulated(self.model.whisper, rules(self.checkpoint), context, full), clips)
+
+
+def content_sha256(checkpoint: Checkpoint) -> str:
+    """Of what was read, not of the file: other code may read the same file otherwise, a file may lack the words, and
+    made-up weights have none."""
+    state = hashlib.sha256(repr((checkpoint.dims, checkpoint.vocabulary)).encode())
+    for name, tensor in sorted(checkpoint.tensors.items()):
+        state.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        state.update(np.ascontiguousarray(tensor).data)
+    return state.hexdigest()
 
 
 def hear(listening: Simulated, clips: Sequence[Utterance]) -> list[Said]:
@@ -68,13 +80,11 @@ def flows(model: WhisperModel, checkpoint: Checkpoint, clips: Sequence[Utterance
 
 def window(clip: Utterance, n_mels: int, context: AudioContext, full: int) -> Tensor:
     """[n_mels, 2 x frames], as the runtime cuts it"""
-    mel = spectrogram(clip.load(), n_mels)
-    columns = min(mel.shape[1], heard_columns(mel, int(clip.seconds * 100)))
-    frames = context.of_window(columns, full, full)
-    padded = torch.zeros(n_mels, COLUMNS_PER_FRAME * frames)
-    seen = min(mel.shape[1], padded.shape[1])
-    padded[:, :seen] = torch.from_numpy(mel[:, :seen])
-    return padded
+    samples = clip.load()
+    mel = spectrogram(samples, n_mels)
+    columns = len(samples) // HOP
+    frames = context.of_window(heard_columns(mel, columns), full, full)
+    return torch.from_numpy(first_window(mel, columns, frames))
 
 
 def rules(checkpoint: Checkpoint) -> Rules:

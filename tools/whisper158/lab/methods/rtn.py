@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Round to nearest: no calibration at all, the floor that every other method stands on.
 
-Symmetric: s = max|w| / q, code = clip(round(w / s), -q, q). Asymmetric: s = (max - min) / (2^b - 1), z = round(-min /
-s), code = clip(round(w / s + z), 0, 2^b - 1). Ternary: the codes and the scale of least squared error
-(model/ternary.py).
+Symmetric: s = max|w| / q, code = clip(round(w / s), -q, q), and where there is a code -q - 1, s = max|w| / (q + 1/2)
+(fit.py). Asymmetric: s = (max - min) / (2^b - 1), z = round(-min / s), code = clip(round(w / s + z), 0, 2^b - 1).
+Ternary: the codes and the scale of least squared error (model/ternary.py).
 """
 
 from torch import Tensor

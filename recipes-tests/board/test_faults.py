@@ -28,6 +28,8 @@ DROP_IN = "90-test"
 TOO_LITTLE = "256K"
 DATA_ERROR = "65"
 DAYS = 400
+# Seconds in which some gigabytes of an eMMC are written.
+FILLS = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +134,11 @@ def full_disk(target: Target) -> Iterator[None]:
     """Not a byte is left where the service may write."""
     fill = "/var/whisper158-test-fill"
     try:
-        target.run(f"set -- $(df -Pk /var | tail -n 1); fallocate -l ${{4}}k {fill}")
-        status, _ = target.run(f"dd if=/dev/zero of={fill}.rest bs=4k")
+        # BusyBox of OpenEmbedded's has no fallocate; then all of it is written.
+        target.run(
+            f"set -- $(df -Pk /var | tail -n 1); fallocate -l ${{4}}k {fill} || dd if=/dev/zero of={fill} bs=1M", FILLS
+        )
+        status, _ = target.run(f"dd if=/dev/zero of={fill}.rest bs=4k", FILLS)
         assert status != 0
         yield
     finally:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What is looked at before a build, one thing at a time; test_build_image.py sees what is said of it."""
 
+import dataclasses
 import locale
 import os
 from pathlib import Path
@@ -118,3 +119,12 @@ def test_force_is_for_advice_only(
     with pytest.raises(Unavailable, match="1 thing stands in the way") as caught:
         preflight.ensure(conditions(tmp_path), force=True)
     assert "none: some" in str(caught.value) and "--force" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("machine", "complains"), [("sl1680", True), ("qemuarm64", False)])
+def test_only_what_qemu_knows_is_booted_in_it(machine: str, complains: bool, tmp_path: Path) -> None:
+    """BitBake would find out when the image is built, after hours."""
+    usual = conditions(tmp_path, options=("testimage",))
+    asked = dataclasses.replace(usual, machine=Machine(machine, "image", False))
+    found = [problem.what for problem in preflight.person(asked) if "testimage" in problem.what]
+    assert bool(found) == complains and all("which does not know sl1680" in what for what in found)

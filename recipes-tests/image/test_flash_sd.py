@@ -5,6 +5,7 @@
 Files stand for disks, with facts of a made-up /sys; once, where that works, a real loop device.
 """
 
+import errno
 import gzip
 import hashlib
 import os
@@ -415,6 +416,28 @@ def test_a_real_block_device(loop: str, image: Path, tmp_path: Path) -> None:
             write_card(image, loop, yes=True, system=system)
     finally:
         os.close(holder)
+
+
+def test_nobody_gets_at_a_card_before_it_has_been_read_back(
+    loop: str, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A desktop would mount it, and what is mounted changes."""
+    info = os.stat(loop).st_rdev
+    add_disk(tmp_path, "usb1", Path(loop).name, f"{os.major(info)}:{os.minor(info)}", 16 * MIB, removable="1")
+    (tmp_path / "proc").mkdir()
+    real, refused = sd.forget_cache, list[int | None]()
+
+    def desktop(descriptor: int) -> None:
+        try:
+            os.close(os.open(loop, os.O_RDWR | os.O_EXCL))
+        except OSError as error:
+            refused.append(error.errno)
+        real(descriptor)
+
+    monkeypatch.setattr(sd, "forget_cache", desktop)
+    write_card(image, loop, yes=True, system=System(tmp_path / "sys", tmp_path / "proc"))
+    assert refused == [errno.EBUSY]
+    os.close(os.open(loop, os.O_RDWR | os.O_EXCL))
 
 
 def test_disks_are_told_apart_by_their_names() -> None:

@@ -162,7 +162,8 @@ def test_failures(bench: Bench, story: str, message: str, hint: str, monkeypatch
 
 def processes(folder: Path) -> list[str]:
     """What still runs of a folder's programs."""
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    # ps would cut the lines off where it takes a terminal to end.
+    found = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     return [line for line in found.splitlines() if str(folder) in line]
 
 
@@ -202,6 +203,57 @@ def test_an_interrupt_ends_the_tool_too(bench: Bench, story: str, shown: str, me
     assert "inv: interrupted" in said and message in said
     assert "Traceback" not in said
     assert not processes(bench.tool)
+
+
+def test_what_the_tool_said_before_an_interrupt_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.story("stuck")
+    end = time.monotonic() + 3
+
+    def idle() -> None:
+        if time.monotonic() > end:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(flashing, "idle", lambda watched: idle)
+    with pytest.raises(FlashError, match="interrupted: the board has got a part of the image only"):
+        flashing.flash(bench.job())
+    (log,) = (bench.folder / "work").glob("*-astra-update.log")
+    assert "Updating Device: device:1-2" in log.read_text() and "astra-update v2.0.3" in log.read_text()
+
+
+def test_a_second_interrupt_does_not_leave_the_tool_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]; print(flush=True); signal.pause()"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, start_new_session=True, text=True)
+    assert process.stdout and process.stdout.readline()
+    real, patience = process.wait, list[float | None]()
+
+    def impatient(timeout: float | None = None) -> int:
+        patience.append(timeout)
+        if timeout is not None:
+            raise KeyboardInterrupt
+        return real()
+
+    monkeypatch.setattr(process, "wait", impatient)
+    try:
+        assert usb.end(process) == -signal.SIGKILL
+        assert patience[:2] == [5.0, 2.0]
+    finally:
+        process.kill()
+        real()
+        process.stdout.close()
+
+
+def test_the_tool_does_not_outlive_who_has_started_it(bench: Bench) -> None:
+    bench.story("stuck")
+    words = [sys.executable, "-m", "whisper158", "flash", "--image", str(bench.image), "--tool", str(bench.tool)]
+    with subprocess.Popen([*words, "--yes"], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr
+        while "gen3_uboot.bin.usb was sent" not in process.stderr.readline():
+            assert process.poll() is None
+        process.kill()
+    end = time.monotonic() + 20
+    while left := [line for line in processes(bench.tool) if "whisper158 flash" not in line]:
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
 
 
 # ---- what the board says

@@ -81,6 +81,8 @@ def describe(data: Any) -> dict[str, Any]:
         "name": data.getVar("PN"),
         "version": data.getVar("PV"),
         "skipped": data.getVar("__SKIPPED"),
+        # What has BitBake parse it again when it changes, or comes to be.
+        "parsed_from": [path for path, _ in data.getVar("__depends", False) or []],
         "packages": packages,
         "rdepends": {package: (data.getVar(f"RDEPENDS:{package}") or "").split() for package in packages},
         "rrecommends": {package: (data.getVar(f"RRECOMMENDS:{package}") or "").split() for package in packages},

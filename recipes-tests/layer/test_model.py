@@ -98,6 +98,15 @@ def test_what_cannot_be_is_a_sentence(
     assert answer.value is None and sentence in answer.said and "Traceback" not in answer.said
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_that_comes_later_is_seen(make_build: MakeBuild, model: Path, tmp_path: Path, there: bool) -> None:
+    """BitBake keeps what it has parsed, also that a recipe was skipped."""
+    path = model if there else tmp_path / "later.w158"
+    recipe = make_build(WHISPER158_MODEL_FILE=str(path), WHISPER158_MODEL_SHA256=ZEROS).recipes()[PACKAGE]
+    assert str(path) in recipe["parsed_from"]
+    assert there or "there is no file" in recipe["skipped"]
+
+
 def test_another_file_than_the_one_that_was_meant(make_build: MakeBuild, model: Path) -> None:
     settings = {"WHISPER158_MODEL_FILE": str(model), "WHISPER158_MODEL_SHA256": ZEROS}
     answer = make_build(**settings).ask("run", PACKAGE)

@@ -220,3 +220,13 @@ def test_the_vendors_layer_brings_the_boards_image(make_build: MakeBuild, tmp_pa
     assert image["IMAGE_INSTALL"].split() == ["packagegroup-core-boot", "curl", "packagegroup-whisper158"]
     # The flashing tool asks for it.
     assert "astra" in image["name"]
+
+
+def test_a_vendors_layer_without_that_image_does_no_harm(make_build: MakeBuild, tmp_path: Path) -> None:
+    """As meta-synaptics was before its release 1.2: all else is there."""
+    layer = vendor(tmp_path / "meta-made-up")
+    (layer / "recipes-bsp" / "images" / "astra-core.bb").unlink()
+    recipes = make_build(layer).recipes()
+    skipped = {name: recipe["skipped"] for name, recipe in recipes.items() if recipe["skipped"]}
+    assert set(skipped) == {"astra-whisper158"}
+    assert "this meta-synaptics has no recipes-bsp/images/astra-core.bb" in skipped["astra-whisper158"]

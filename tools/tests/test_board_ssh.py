@@ -222,6 +222,32 @@ def test_keys_are_remembered_and_a_change_is_an_error() -> None:
 
 
 @pytest.mark.usefixtures("server")
+def test_a_board_without_keys_is_not_remembered_as_one() -> None:
+    address = ssh.Address("board")
+    with pytest.raises(UserError, match="the board has no key of an SSH server"):
+        ssh.pin(address, frozenset())
+    assert not ssh.pins_file().exists()
+    ssh.pin(address, frozenset(("SHA256:a",)))
+    assert ssh.pinned(address) == {"SHA256:a"}
+
+
+def test_keys_that_openembedded_makes_at_the_first_connection_are_made_before(tmp_path: Path) -> None:
+    """Dropbear of OpenEmbedded-Core 5.0 has none on a board that has just been flashed."""
+    (tmp_path / "key.pub").write_text(f"{KEY.get_name()} {KEY.get_base64()} root@board\n")
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\n[ "$*" = "start dropbearkey.service" ] && touch {tmp_path}/key\n')
+    dropbearkey = tmp_path / "dropbearkey"
+    dropbearkey.write_text(f"#!/bin/sh\ncat {tmp_path}/key.pub\n")
+    for program in (systemctl, dropbearkey):
+        program.chmod(0o755)
+    command = ssh.PUBLIC_KEYS.replace("/etc/dropbear/dropbear_*_host_key", str(tmp_path / "key"))
+    command = command.replace("/etc/ssh/", f"{tmp_path}/ssh/")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    said = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True).stdout
+    assert ssh.fingerprints(said) == {FINGERPRINT}
+
+
+@pytest.mark.usefixtures("server")
 def test_a_damaged_list_of_keys_is_told_of() -> None:
     ssh.pins_file().parent.mkdir()
     ssh.pins_file().write_text("{")

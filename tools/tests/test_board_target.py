@@ -14,6 +14,7 @@ import pytest
 
 from whisper158.board import ontarget, soundcard
 from whisper158.board.console import Console
+from whisper158.board.emulated import QemuBench
 from whisper158.board.machine import MACHINES, SL1680, find
 from whisper158.board.open import bench
 from whisper158.board.options import Options
@@ -66,8 +67,18 @@ def test_commands_and_what_came_of_them_are_kept(target: Target) -> None:
     ]
 
 
-def test_a_file_goes_over_the_console(target: Target, tmp_path: Path) -> None:
-    content = bytes(range(256)) * 60
+@pytest.mark.parametrize("decodes", [True, False])
+def test_a_file_goes_over_the_console(target: Target, tmp_path: Path, decodes: bool) -> None:
+    content = bytes(range(256)) * 60 + b"\0"
+    if not decodes:
+        # As in OpenEmbedded's BusyBox.
+        folder = tmp_path / "only"
+        folder.mkdir()
+        for name in ("awk", "sh", "rm", "mv"):
+            (folder / name).symlink_to(str(shutil.which(name)))
+        target.console.login()
+        target.console.send_line(f"PATH={folder}")
+        assert target.run("command -v base64")[0] != 0
     target.put(content, str(tmp_path / "a file"))
     assert (tmp_path / "a file").read_bytes() == content
     assert not list(tmp_path.glob("*.draft*"))
@@ -174,6 +185,29 @@ def test_each_machine_has_a_name_and_limits() -> None:
 def test_what_does_not_fit_is_said(machine: str, options: Options, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=complaint):
         bench(find(machine), options, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("images", "taken"),
+    [
+        (("core-image-minimal", "whisper158-image"), "whisper158-image"),
+        (("product",), "product"),
+        (("core-image-minimal", "product"), ""),
+    ],
+)
+def test_which_of_the_images_in_a_folder_is_booted(tmp_path: Path, images: tuple[str, ...], taken: str) -> None:
+    (tmp_path / "Image").touch()
+    for image in images:
+        (tmp_path / f"{image}-qemuarm64.rootfs.ext4").touch()
+    options = Options(image=str(tmp_path), model="nothing.w158")
+    if not taken:
+        with pytest.raises(UserError, match=r"has several images: core-image-minimal.*, product"):
+            bench(find("qemuarm64"), options, tmp_path)
+        return
+    machine = bench(find("qemuarm64"), options, tmp_path)
+    assert isinstance(machine, QemuBench)
+    assert machine.board.image.root.name == f"{taken}-qemuarm64.rootfs.ext4"
+    machine.close()
 
 
 def test_how_a_board_is_connected_decides_what_can_be_done(tmp_path: Path) -> None:

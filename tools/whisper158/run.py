@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Other programs: as argument lists, quiet while they work, quoted when they fail."""
 
+import ctypes
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ Command = Sequence[str | os.PathLike[str]]
 LAST_LINES = 40
 # Where Debian has mke2fs, depmod and others that need no root; the PATH of an ordinary user does not lead there.
 ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class CommandError(UserError):
@@ -56,6 +59,11 @@ def show(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | 
     except (FileNotFoundError, PermissionError) as error:
         absent(command, error)
     return code if code >= 0 else 128 - code
+
+
+def end_with_us() -> None:
+    """For preexec_fn: has the kernel interrupt that process when its parent is gone: killed, or its terminal closed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def environment(added: Mapping[str, str]) -> dict[str, str]:

@@ -50,6 +50,8 @@ def whisper158_use_file(path, d):
     if not os.path.isabs(path) or not re.fullmatch(r"[\w.+-]+\.w158", os.path.basename(path), re.ASCII):
         raise bb.parse.SkipRecipe(
             f"WHISPER158_MODEL_FILE is {path!r}, and must be the absolute path of a file with a plain name that ends in .w158")
+    # Else BitBake would remember for ever that it was not there.
+    bb.parse.mark_dependency(d, path)
     if not os.path.isfile(path):
         raise bb.parse.SkipRecipe(f"there is no file {path} (WHISPER158_MODEL_FILE)")
     licence = d.getVar("WHISPER158_MODEL_LICENSE")

@@ -15,6 +15,7 @@ from whisper158.board.target import Facts, Target, Upgrade, Wires
 from whisper158.build import emulator, kas
 from whisper158.build.emulator import upgrade
 from whisper158.build.emulator.image import Image
+from whisper158.build.report import OURS
 from whisper158.cache import make_entry
 from whisper158.console import step
 from whisper158.data.audio import load
@@ -121,7 +122,7 @@ class QemuBench:
         if self.access is None:
             return Wires(console, None)
         address = ssh.Address("127.0.0.1", self.board.port("ssh"), identity=self.access.identity)
-        keys = self.access.keys or ssh.fingerprints(console.check(ssh.PUBLIC_KEYS))
+        keys = self.access.keys or ssh.fingerprints(console.check(ssh.PUBLIC_KEYS, self.machine.budget.boot))
         return Wires(console, ssh.connect(address, keys, self.machine.budget.boot))
 
 
@@ -160,6 +161,10 @@ def deployed(machine: Machine, options: Options, out: Path) -> QemuBench:
     """The image that `./inv build-image` had kas build."""
     folder = Path(options.image) if options.image else kas.folders(machine.name).images(machine.name)
     roots = sorted(folder.glob(f"*-{machine.name}.rootfs.ext4")) or sorted(folder.glob(f"*-{machine.name}.ext4"))
+    # Beside ours there may be others, such as one that was built to see whether the machine boots at all.
+    roots = [root for root in roots if root.name.startswith(OURS)] or roots
+    if len(roots) > 1:
+        die(f"{folder} has several images: {', '.join(root.name for root in roots)}", "move all but one elsewhere")
     if not roots or not (folder / "Image").is_file():
         die(
             f"{folder} has no image for {machine.name}: a file Image and one *-{machine.name}.rootfs.ext4",

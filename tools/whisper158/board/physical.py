@@ -125,7 +125,7 @@ class BoardBench:
         if self.address is None:
             return None
         if console is not None:
-            ssh.pin(self.address, ssh.fingerprints(console.check(ssh.PUBLIC_KEYS)))
+            ssh.pin(self.address, ssh.fingerprints(console.check(ssh.PUBLIC_KEYS, self.machine.budget.boot)))
         elif self.options.host_key:
             ssh.pin(self.address, frozenset((self.options.host_key,)))
         keys = ssh.pinned(self.address)

@@ -30,8 +30,10 @@ RETRY = 0.5
 BANNER = 30.0
 # sshd's own idea of it leaves out the programs of an administrator.
 PATH = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; "
-# Servers of ssh that boards have, OpenSSH and Dropbear, and where those keep their keys.
+# Servers of ssh that boards have, OpenSSH and Dropbear, and where those keep their keys. OpenEmbedded's make them when
+# somebody first connects, and who has to know the key before that would never get there.
 PUBLIC_KEYS = (
+    "for unit in dropbearkey sshdgenkeys; do systemctl start $unit.service 2>/dev/null; done; "
     "cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null; "
     "for key in /etc/dropbear/dropbear_*_host_key /var/lib/dropbear/dropbear_*_host_key; do "
     '[ -f "$key" ] && dropbearkey -y -f "$key"; done 2>/dev/null; true'
@@ -273,9 +275,11 @@ def pinned(address: Address) -> frozenset[str]:
 
 def pin(address: Address, keys: frozenset[str]) -> None:
     """Remembers `keys`; that they differ from those known is an error unless there were none."""
+    if not keys:
+        die(f"{address}: the board has no key of an SSH server", "its image needs Dropbear or OpenSSH; see its console")
     pins = _pins()
     known = pins.get(str(address))
-    if known is not None and not keys & set(known):
+    if known and not keys & set(known):
         die(
             f"{address} has other keys than it had: {' '.join(sorted(keys))}",
             f"if the board was flashed anew, remove its line from {pins_file()}",

@@ -25,8 +25,23 @@ from whisper158.errors import UserError, die
 from whisper158.evaluate.sounds import Clip
 from whisper158.model import models
 
-# Characters of a file that are sent over the console with one command.
+# Characters of a file that are sent over the console with one command; they are whole groups of four.
 CONSOLE_CHUNK = 8000
+# Decodes base64, line by line. OpenEmbedded's BusyBox has no program for that, but an awk, which cannot print zeros, so
+# that its shell prints what awk spells.
+DECODE = r"""
+if command -v base64 >/dev/null; then base64 -d; else awk '{
+    for (i = 1; i < length($0); i += 4) {
+        bits = 0; bytes = 3
+        for (j = 0; j < 4; j++) {
+            at = index("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", substr($0, i + j, 1))
+            bits = 64 * bits + (at ? at - 1 : 0); bytes -= !at
+        }
+        for (j = 65536; bytes-- > 0; j /= 256) printf "\\%03o", int(bits / j) % 256
+    }
+    print ""
+}' | while read -r line; do printf "$line"; done; fi
+"""
 # How often the console is asked for new lines of a program that goes on.
 CONSOLE_LOOK = 1.0
 
@@ -185,16 +200,16 @@ class Target:
             if self.wires.ssh is not None:
                 self.wires.ssh.put(content, path, seconds)
             else:
-                self._put_over_console(content, path)
+                self._put_over_console(content, path, seconds)
 
-    def _put_over_console(self, content: bytes, path: str) -> None:
+    def _put_over_console(self, content: bytes, path: str, timeout: float) -> None:
         text = base64.b64encode(content).decode()
         draft = shlex.quote(f"{path}.draft")
         self.console.check(f": >{draft}.b64")
         for start in range(0, len(text), CONSOLE_CHUNK):
-            self.console.check(f"printf %s {text[start : start + CONSOLE_CHUNK]} >>{draft}.b64")
+            self.console.check(f"echo {text[start : start + CONSOLE_CHUNK]} >>{draft}.b64")
         self.console.check(
-            f"base64 -d {draft}.b64 >{draft} && rm {draft}.b64 && mv {draft} {shlex.quote(path)}",
+            f"{{ {DECODE} }} <{draft}.b64 >{draft} && rm {draft}.b64 && mv {draft} {shlex.quote(path)}", timeout
         )
 
     def stream(self, command: str) -> Stream:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """Runs kas and listens to it, until it ends by itself or because somebody interrupts."""
 
-import ctypes
 import os
 import queue
 import signal
@@ -17,7 +16,7 @@ from typing import IO
 
 from whisper158.build.progress import State, parse, plain, shown
 from whisper158.console import say
-from whisper158.run import absent
+from whisper158.run import absent, end_with_us
 
 # What to say, and whom to send what, each time that somebody interrupts. BitBake finishes what it has begun at the
 # first and drops it at the second; neither does any harm.
@@ -26,7 +25,6 @@ STAGES = (
     ("Interrupted again: BitBake stops its tasks", signal.SIGINT),
     ("Interrupted once more: everything is ended", signal.SIGTERM),
 )
-PR_SET_PDEATHSIG = 1
 REFRESH = 0.25  # seconds
 
 
@@ -77,11 +75,6 @@ def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> 
         )
     except (FileNotFoundError, PermissionError) as error:
         absent(command, error)
-
-
-def end_with_us() -> None:
-    """Has the kernel interrupt this process when its parent is gone: killed, or its terminal closed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def read(stream: IO[str] | None) -> Iterator[str]:

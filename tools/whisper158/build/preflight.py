@@ -115,6 +115,9 @@ def person(conditions: Conditions) -> Iterator[Problem]:
     for option in conditions.options:
         if (variable := VARIABLES.get(option)) and not os.environ.get(variable):
             yield Problem(f"--with {option} needs ${variable}", f"kas/opt/{option}.yml says what to set it to")
+    if "testimage" in conditions.options and not conditions.machine.name.startswith("qemu"):
+        why = f"--with testimage boots the image in QEMU, which does not know {conditions.machine.name}"
+        yield Problem(why, "leave it out; ./inv test-on-device tests a board")
 
 
 def checkout() -> Iterator[Problem]:

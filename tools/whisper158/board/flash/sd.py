@@ -61,8 +61,14 @@ def write_card(image: Path, path: str, *, yes: bool = False, dry_run: bool = Fal
     if dry_run:
         return
     confirm(f"Everything on {disk} will be lost.", disk.name, yes)
-    written = write(image, blocks, disk)
-    verify(disk, written)
+    descriptor = open_disk(disk)
+    try:
+        written = write(descriptor, image, blocks, disk)
+        # Alone until the end: a desktop mounts a card that nobody holds as soon as there is a partition table on it,
+        # and a mounted file system is not what was written any more.
+        verify(descriptor, disk, written)
+    finally:
+        os.close(descriptor)
     say(
         f"{amount(sum(part.length for part in written))} were written to {disk.path} and read back without a difference"
     )
@@ -89,8 +95,7 @@ def compressed(image: Path) -> bool:
 # ---- writing
 
 
-def write(image: Path, blocks: bmap.Map | None, disk: Disk) -> list[Written]:
-    descriptor = open_disk(disk)
+def write(descriptor: int, image: Path, blocks: bmap.Map | None, disk: Disk) -> list[Written]:
     try:
         with bar(f"Writing {disk.path}", image.stat().st_size) as show:
             head = bytearray()
@@ -105,8 +110,6 @@ def write(image: Path, blocks: bmap.Map | None, disk: Disk) -> list[Written]:
         raise Interrupted(f"interrupted: {disk.path} is not usable now", "write it again") from None
     except (OSError, ValueError, zlib.error) as error:
         raise CardUnusable(f"writing failed, and {disk.path} is not usable now: {error}", "write it again") from error
-    finally:
-        os.close(descriptor)
 
 
 def open_disk(disk: Disk) -> int:
@@ -241,8 +244,7 @@ def pipe_blocks(process: subprocess.Popen[bytes], file: IO[bytes], show: Callabl
 # ---- reading back
 
 
-def verify(disk: Disk, written: list[Written]) -> None:
-    descriptor = os.open(disk.path, os.O_RDONLY | os.O_CLOEXEC)
+def verify(descriptor: int, disk: Disk, written: list[Written]) -> None:
     try:
         forget_cache(descriptor)
         with bar(f"Reading {disk.path} back", sum(part.length for part in written)) as show:
@@ -263,8 +265,6 @@ def verify(disk: Disk, written: list[Written]) -> None:
         raise Interrupted(f"interrupted: {disk.path} was written, but not read back", "write it again") from None
     except OSError as error:
         raise CardUnusable(f"{disk.path} cannot be read back: {error.strerror}", "take another card") from error
-    finally:
-        os.close(descriptor)
 
 
 def read_back(descriptor: int, part: Written) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ from whisper158.board.flash.tool import Tool
 from whisper158.console import console as terminal
 from whisper158.console import duration, say
 from whisper158.errors import UserError
-from whisper158.run import Command, spelled
+from whisper158.run import Command, end_with_us, spelled
 
 BOARD = "rdk"
 # While files are sent something is said all the time; U-Boot may take this long to write one.
@@ -123,13 +123,17 @@ def flash(tool: Tool, image: Image, wait: float, port: str, log: Path, idle: Cal
         with plain_name(image.folder, work) as path:
             words = command(tool, path, work, port)
             say(spelled(words))
-            attempt, status = follow(words, work, wait, idle)
-        keep_log(work / "astra-update.log", attempt, log)
+            attempt = Attempt()
+            try:
+                status = follow(words, work, attempt, wait, idle)
+            finally:
+                # Of an interrupted one, too: it tells what has reached the board.
+                keep_log(work / "astra-update.log", attempt, log)
     judge(attempt, status, log)
 
 
-def follow(words: Command, work: Path, wait: float, idle: Callable[[], None]) -> tuple[Attempt, int]:
-    attempt = Attempt()
+def follow(words: Command, work: Path, attempt: Attempt, wait: float, idle: Callable[[], None]) -> int:
+    """Returns the tool's status when it has ended, or was ended."""
     try:
         process = subprocess.Popen(
             words,
@@ -140,6 +144,8 @@ def follow(words: Command, work: Path, wait: float, idle: Callable[[], None]) ->
             text=True,
             errors="replace",
             start_new_session=True,
+            # Nobody would end it otherwise if we were killed, and it would wait for a board, or write to one, for ever.
+            preexec_fn=end_with_us,
         )
     except OSError as error:
         raise FlashError(f"{words[0]} cannot be run: {error.strerror}") from error
@@ -152,7 +158,7 @@ def follow(words: Command, work: Path, wait: float, idle: Callable[[], None]) ->
         raise Interrupted("interrupted: the board has got a part of the image only", "flash it again") from None
     finally:
         status = end(process)
-    return attempt, status
+    return status
 
 
 def watch(
@@ -217,7 +223,8 @@ def end(process: subprocess.Popen[str]) -> int:
             os.killpg(process.pid, number)
             try:
                 process.wait(patience)
-            except subprocess.TimeoutExpired:
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                # Who interrupts again wants it to end sooner, and not to be left alone with it.
                 continue
     return process.wait()
 

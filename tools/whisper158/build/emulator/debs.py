@@ -17,9 +17,9 @@ ARCHITECTURE = "arm64"
 COMPRESSION = ("-Zgzip", "-z1")
 NEEDED = re.compile(r"^ +NEEDED +(\S+)$", re.MULTILINE)
 
-# What oe-core's systemd.bbclass makes of SYSTEMD_SERVICE, with two differences: units are enabled when they come, and
-# not again after somebody has disabled them; and they run on until an upgrade is complete, so that one that fails harms
-# nobody.
+# What oe-core makes of SYSTEMD_SERVICE for a .deb (systemd.bbclass, package_deb.bbclass), with one difference: units
+# are enabled when they come, and not again after somebody has disabled them. They run on until an upgrade is complete,
+# so that one that fails harms nobody.
 ENABLE = """
 [ -n "$2" ] || systemctl --root="$D/" --quiet enable {units}
 if [ -z "$D" ] && [ -d /run/systemd/system ]; then

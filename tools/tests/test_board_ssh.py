@@ -18,10 +18,11 @@ from typing import Any
 import paramiko
 import pytest
 
-from whisper158.board import ssh
+from whisper158.board import physical, ssh
 from whisper158.board.machine import SL1680
 from whisper158.board.open import open_target
 from whisper158.board.options import Options
+from whisper158.board.target import Failed
 from whisper158.errors import UserError
 from whisper158.paths import GOLDEN
 
@@ -285,15 +286,17 @@ def test_a_board_whose_key_nobody_knows_is_not_talked_to(options: Options, tmp_p
         target.start()
 
 
+@pytest.mark.parametrize("refused", [0, 2])
 def test_a_power_cut_is_off_and_on_again(
-    options: Options, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: Options, refused: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That the board has gone shows by its not answering; then it does again."""
-    monkeypatch.setattr("whisper158.board.physical.OFF_SECONDS", 0.0)
+    """That the board has gone shows by its being another boot, whether or not anybody saw it not answer."""
+    monkeypatch.setattr(physical, "OFF_SECONDS", 0.0)
+    monkeypatch.setattr(physical, "BOOT_ID", tmp_path / "switched")
     target = open_target(SL1680, options, tmp_path)
     target.start()
     first = target.wires.ssh
-    gone = iter((OSError("gone"),))
+    gone = iter([OSError("gone")] * refused)
     real = ssh.Ssh.__init__
 
     def once_gone(self: ssh.Ssh, address: ssh.Address, fingerprints: frozenset[str]) -> None:
@@ -305,6 +308,19 @@ def test_a_power_cut_is_off_and_on_again(
     target.cut_power()
     assert (tmp_path / "switched").read_text() == "on\noff\non\n"
     assert target.wires.ssh is not first and target.run("true") == (0, "")
+    target.close()
+
+
+def test_a_board_that_does_not_go_down_is_told_of(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(physical, "OFF_SECONDS", 0.0)
+    target = open_target(SL1680, dataclasses.replace(options, power_command="true"), tmp_path)
+    target.start()
+    hasty = dataclasses.replace(SL1680, budget=dataclasses.replace(SL1680.budget, boot=0.0))
+    monkeypatch.setattr(target.bench, "machine", hasty)
+    with pytest.raises(Failed, match="the board did not go down and come back in 0 s"):
+        target.cut_power()
     target.close()
 
 

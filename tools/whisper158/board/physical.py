@@ -24,6 +24,7 @@ from whisper158.run import run
 # A switch that is off for less may not have emptied the board's capacitors.
 OFF_SECONDS = 3.0
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:]+(?:%[A-Za-z0-9._-]+)?")  # a name, IPv4, IPv6
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -35,6 +36,7 @@ class BoardBench:
         self.options = options
         self.log: Path | None = out / report.CONSOLE if options.serial else None
         self.address = address(options) if options.host else None
+        self.boot = b""
         self.voice = voice(options.audio) if options.audio else None
         self.can: frozenset[Capability] = self._can()
         self.facts = Facts.of_checkout(options.model)
@@ -105,20 +107,26 @@ class BoardBench:
             wires.console.forget()
             wires.console.login(self.machine.budget.boot)
         else:
-            self._wait_gone()
+            self._wait_booted_anew()
         return Wires(wires.console, self._ssh(wires.console))
 
-    def _wait_gone(self) -> None:
-        """Without a console, that a board has gone down shows by its not answering any more."""
+    def _wait_booted_anew(self) -> None:
+        """Without a console, that a board went down shows by the name of its boot. That it did not answer for a while
+        may have escaped us: a person says that the plug was pulled when all is over."""
         assert self.address is not None
         deadline = time.monotonic() + self.machine.budget.boot
         while True:
-            try:
-                ssh.Ssh(self.address, ssh.pinned(self.address)).close()
-            except ssh.Ssh.ERRORS:
-                return
+            with suppress(*ssh.Ssh.ERRORS):
+                connection = ssh.Ssh(self.address, ssh.pinned(self.address))
+                try:
+                    if boot_of(connection) != self.boot:
+                        return
+                finally:
+                    connection.close()
             if time.monotonic() > deadline:
-                raise Failed(f"{self.address} still answers: it did not go down")
+                raise Failed(
+                    f"{self.address}: the board did not go down and come back in {self.machine.budget.boot:.0f} s"
+                )
             time.sleep(ssh.RETRY)
 
     def _ssh(self, console: Console | None) -> ssh.Ssh | None:
@@ -131,7 +139,14 @@ class BoardBench:
         keys = ssh.pinned(self.address)
         if not keys:
             die(f"the key of {self.address} is not known", "--serial DEV reads it, --host-key SHA256:... says it")
-        return ssh.connect(self.address, keys, self.machine.budget.boot)
+        connection = ssh.connect(self.address, keys, self.machine.budget.boot)
+        self.boot = boot_of(connection)
+        return connection
+
+
+def boot_of(connection: ssh.Ssh) -> bytes:
+    """What the kernel calls this boot: another name each time."""
+    return connection.run(f"cat {BOOT_ID}", ssh.BANNER)[1].strip()
 
 
 # ------------------------------------------------------------------------------------------------- what was typed

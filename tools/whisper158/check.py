@@ -7,7 +7,7 @@ A failed stage does not keep the rest from running: one look at the end tells al
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from whisper158 import flags, needs
@@ -103,8 +103,10 @@ def run_stage(stage: Stage) -> tuple[UserError | None, float]:
 
 
 def pytest(*options: str) -> None:
-    """Runs the Python tests, a file on each processor: many of them wait more than they compute."""
-    python("pytest", f"--numprocesses={runtime.JOBS}", "--dist=loadfile", "--no-loadscope-reorder", *options)
+    """Runs the Python tests, a file on each processor: many of them wait more than they compute. PyTorch's threads, one
+    for each processor in each of them, would mostly wait for each other."""
+    words = ("pytest", f"--numprocesses={runtime.JOBS}", "--dist=loadfile", "--no-loadscope-reorder", *options)
+    python(*words, env={"OMP_NUM_THREADS": "1"})
 
 
 def emulated_board() -> None:
@@ -113,13 +115,13 @@ def emulated_board() -> None:
         die("the emulated board has a fault", f"{REPORTS} has its console and all that was said to it")
 
 
-def python(module: str, *arguments: str) -> None:
-    command(sys.executable, "-m", module, *arguments)
+def python(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    command(sys.executable, "-m", module, *arguments, env=env)
 
 
-def command(*words: str) -> None:
+def command(*words: str, env: Mapping[str, str] | None = None) -> None:
     """Runs a program in the checkout, on our own streams."""
-    if show(words, cwd=ROOT) != 0:
+    if show(words, cwd=ROOT, env=env) != 0:
         die(f"{words[2] if words[0] == sys.executable else words[0]} found something to mend")
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,14 @@ def program() -> "subprocess.Popen[str]":
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def alive(pid: int) -> bool:
+    """Ended ones may wait for somebody who asks how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_work_is_shared() -> None:
@@ -90,3 +99,18 @@ def test_an_interrupt_of_one_ends_the_others() -> None:
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_they_end_with_whom_they_work_for(number: int) -> None:
+    with program() as running:
+        assert running.stdout
+        assert running.stdout.readline() == "begun\n"
+        children = [int(word) for word in running.stdout.readline().split()]
+        running.send_signal(number)
+        assert running.wait() == -number
+    for child in children:
+        deadline = time.monotonic() + 60
+        while alive(child) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not alive(child)

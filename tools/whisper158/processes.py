@@ -8,6 +8,7 @@ through itself.
 """
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
 from whisper158.errors import die
+from whisper158.run import end_with_us
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def processes(count: int) -> Iterator[ProcessPoolExecutor]:
     UserError if somebody else ends one."""
     # Forked ones would share PyTorch's threads, which do not survive that.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, initializer=_end_quietly) as pool:
+    with ProcessPoolExecutor(count, context, initializer=_begin, initargs=(os.getpid(),)) as pool:
         try:
             yield pool
         except BaseException as error:
@@ -47,7 +49,11 @@ def starting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_quietly() -> None:
-    """An interrupt ends this process from now on. What is written whole stays."""
+def _begin(parent: int) -> None:
+    """An interrupt ends this process from now on, and so does its parent's end, however that came. What is written
+    whole stays."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_us()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGINT)

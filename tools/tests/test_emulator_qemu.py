@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.alive import ends, is_alive
 from whisper158 import needs
 from whisper158.board import state
 from whisper158.board.emulate import Job, job
@@ -34,14 +34,6 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     with (image / "rootfs.ext4").open("wb") as file:
         file.truncate(1 << 20)
     return Emulator(image, folder=tmp_path / "board", hardware=Hardware(qemu=str(FAKE)))
-
-
-def is_alive(pid: int) -> bool:
-    """Also after its end, while nobody has asked how it ended, a process can be sent signals."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_machine_from_power_to_power_cut(board: Emulator) -> None:
@@ -98,10 +90,7 @@ def test_it_does_not_outlive_who_started_it(board: Emulator, tmp_path: Path) -> 
         pid = int((tmp_path / "pid").read_text())
         assert is_alive(pid)
         starter.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 60
-    while is_alive(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not is_alive(pid)
+    assert ends(pid)
 
 
 def test_a_state_fits_one_machine_only(board: Emulator) -> None:

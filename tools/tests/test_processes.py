@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.alive import ends
 from whisper158.errors import UserError
 from whisper158.processes import processes, starting
 
@@ -41,14 +41,6 @@ def program() -> "subprocess.Popen[str]":
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-
-
-def alive(pid: int) -> bool:
-    """Ended ones may wait for somebody who asks how."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_work_is_shared() -> None:
@@ -109,8 +101,4 @@ def test_they_end_with_whom_they_work_for(number: int) -> None:
         children = [int(word) for word in running.stdout.readline().split()]
         running.send_signal(number)
         assert running.wait() == -number
-    for child in children:
-        deadline = time.monotonic() + 60
-        while alive(child) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not alive(child)
+    assert all(ends(child) for child in children)

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """A blob of a quantised model holds its codes, and computes what the laboratory did."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,8 @@ from whisper158.evaluate.accuracy import contexts, listeners, sets  # noqa: E402
 from whisper158.evaluate.original import encode  # noqa: E402
 from whisper158.evaluate.simulate import simulation  # noqa: E402
 from whisper158.lab import method as methods  # noqa: E402
-from whisper158.lab.export import export  # noqa: E402
+from whisper158.lab import registry  # noqa: E402
+from whisper158.lab.export import check, export  # noqa: E402
 from whisper158.lab.families import whisper as family  # noqa: E402
 from whisper158.lab.families.whisper_subject import WhisperSubject  # noqa: E402
 from whisper158.lab.grid import parse  # noqa: E402
@@ -41,11 +44,13 @@ from whisper158.lab.seen import seen_of  # noqa: E402
 TOKENS = [1, 5, 7, 2, 9]
 
 
-def made(kind: type[Method], word: str, head: str = "w8") -> tuple[family.WhisperModel, Outcome, Any, Scheme]:
+def made(
+    kind: type[Method], word: str, head: str = "w8", options: Mapping[str, float] = MappingProxyType({})
+) -> tuple[family.WhisperModel, Outcome, Any, Scheme]:
     model = family.model(golden())
     random = torch.Generator().manual_seed(158)
     flows = [family.flow(model, torch.randn(80, 80, generator=random), TOKENS) for _ in range(2)]
-    scheme = Scheme(parse(word))
+    scheme = Scheme(parse(word), options=options)
     outcome = methods.apply(kind(scheme), model, flows)
     return model, outcome, family.quantise_head(model, parse(head)) if head else None, scheme
 
@@ -115,6 +120,31 @@ def test_what_else_the_runtime_could_not_compute_is_refused(tmp_path: Path) -> N
     with pytest.raises(UserError, match="the runtime has no ternary token embedding"):
         export(model, golden(), Outcome(), family.quantise_head(model, parse("wt")), scheme, path)
     assert not list(tmp_path.iterdir())
+
+
+def cells() -> list[tuple[str, str]]:
+    """Every method, as brief as its settings let it be, with all that it has codes for"""
+    words = [(name, word) for name in registry.METHODS for word in ("w8g32", "w8g32a", "w3g32a", "wtg32")]
+    return [(name, word) for name, word in words if parse(word).kind in registry.method(name).kinds]
+
+
+@pytest.mark.parametrize(("name", "word"), cells())
+def test_what_is_refused_is_refused_beforehand(name: str, word: str, tmp_path: Path) -> None:
+    kind = registry.method(name)
+    model, outcome, _, scheme = made(kind, word, "", {n: o.low for n, o in kind.options.items() if o.whole})
+    try:
+        export(model, golden(), outcome, None, scheme, tmp_path / "made.w158")
+    except UserError:
+        with pytest.raises(UserError, match=f"{name} {word}: a blob has one matrix of codes"):
+            check(name, parse(word), None)
+    else:
+        check(name, parse(word), None)
+
+
+@pytest.mark.parametrize(("head", "message"), [("wt", "no ternary token embedding"), ("w8a", "head: w8a: a blob has")])
+def test_a_head_that_no_blob_holds_is_refused_beforehand(head: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check("rtn", parse("w4"), parse(head))
 
 
 @pytest.mark.network

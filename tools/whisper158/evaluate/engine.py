@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from whisper158.errors import die
+from whisper158.errors import UserError, die
 
 Floats = npt.NDArray[np.float32]
 
@@ -103,7 +103,11 @@ class Engine:
         self._error = _Error()
         options = _ContextOptions(threads, kernels.encode() if kernels else None)
         self._call("model_open", c.byref(self._model), str(model).encode(), c.byref(self._error))
-        self._call("context_new", c.byref(self._context), self._model, c.byref(options), c.byref(self._error))
+        try:
+            self._call("context_new", c.byref(self._context), self._model, c.byref(options), c.byref(self._error))
+        except UserError:
+            self.close()
+            raise
         self.info = _Info()
         self._library.whisper158_model_get_info(self._model, c.byref(self.info))
 

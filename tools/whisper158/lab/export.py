@@ -26,6 +26,22 @@ from whisper158.model.silero import Detector
 from whisper158.model.ternary import Quantised
 
 NO_ROUNDING = 32  # what a blob calls activations that stay floats
+# Methods whose weights are one matrix of codes, read by what is there without them too
+PLAIN = ("rtn", "smoothquant", "awq", "gptq", "omniquant", "tesseraq")
+NOT_ONE = "a blob has one matrix of codes, of 8 bits without zero points or of 4 with whole ones"
+TAKE = f"Take {', '.join(PLAIN[:-1])} or {PLAIN[-1]}, with symmetric weights or with 4 bits or fewer."
+
+
+def check(method: str, weights: Grid, head: Grid | None) -> None:
+    """Raises UserError where `export` will refuse what this method makes of any model, which is known before."""
+    if method not in PLAIN or not holds(weights):
+        die(f"{method} {weights.name}: {NOT_ONE}", TAKE)
+    if head:
+        check_head(head)
+
+
+def holds(grid: Grid) -> bool:
+    return grid.symmetric or grid.levels <= NIBBLE_LEVELS
 
 
 def export(
@@ -60,10 +76,7 @@ def export(
 def codes_of(name: str, weight: Weight) -> Quantised:
     codes = weight.exported()
     if codes is None:
-        die(
-            f"{name}: a blob has one matrix of codes, of 8 bits without zero points or of 4 with whole ones",
-            "Take rtn, smoothquant, awq, gptq, omniquant or tesseraq, with symmetric weights or with 4 bits or fewer.",
-        )
+        die(f"{name}: {NOT_ONE}", TAKE)
     return codes
 
 
@@ -81,6 +94,12 @@ def head_coding(head: Weight | None) -> Coding:
     if head is None:
         return F16
     grid = head.planes[0].grid
+    check_head(grid)
+    return Coding(dtype_of(grid), group=grid.group)
+
+
+def check_head(grid: Grid) -> None:
     if grid.ternary:
         die("the runtime has no ternary token embedding", "Give the head 8 or 4 bits: head: w8")
-    return Coding(dtype_of(grid), group=grid.group)
+    if not holds(grid):
+        die(f"head: {grid.name}: {NOT_ONE}", "Give the head 8 bits without zero points, or 4: head: w8")

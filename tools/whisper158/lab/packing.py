@@ -10,7 +10,7 @@ from whisper158.errors import die
 from whisper158.lab import calibration, registry
 from whisper158.lab.cell import quantise
 from whisper158.lab.config import Config, jobs, read
-from whisper158.lab.export import export
+from whisper158.lab.export import check, export
 from whisper158.lab.families.whisper_subject import WhisperSubject
 from whisper158.lab.job import FLOAT, Job
 from whisper158.lab.run import quantiser
@@ -23,10 +23,12 @@ def pack(path: Path, cell: str, out: str) -> Path:
     job = find(config, cell)
     if registry.family(job.model) is not WhisperSubject:
         die(f"{job.model} is no Whisper, and the runtime runs no other models", "Take a cell of a Whisper model.")
+    by = quantiser(job, config)
+    assert by
+    check(by.name, by.scheme.weights, config.terms.head_grid)
     source = config.calibration
     clips = calibration.choose(source).utterances
-    subject, by = WhisperSubject(job.model), quantiser(job, config)
-    assert by
+    subject = WhisperSubject(job.model)
     # A model may be a path, and a method have settings: neither is a part of a file's name.
     name = "-".join([subject.checkpoint.name, *re.findall(r"[\w.]+", job.method), job.weights, f"a{job.activations}"])
     target = Path(out or f"{name}.w158")

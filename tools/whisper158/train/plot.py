@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from whisper158.evaluate.drawing import save
+
 SMOOTHED = 15  # entries of the log
 UNHEARD = "unheard.kl"
 DRAWN = ("encoder", "encoder.out", "decoder", "kl", "label")
@@ -38,9 +40,7 @@ def plot(folder: Path) -> Path:
     for border in stages(entries):
         above.axvline(border, color="grey", linewidth=0.5)
         below.axvline(border, color="grey", linewidth=0.5)
-    for name in ("run.svg", "run.png"):
-        figure.savefig(folder / name)
-    return folder / "run.png"
+    return save(figure, folder / "run")[-1]
 
 
 def read(path: Path) -> list[dict[str, Any]]:

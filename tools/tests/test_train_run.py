@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -509,6 +510,26 @@ def script(tmp_path: Path, write: Callable[..., Path]) -> Callable[..., Path]:
 def test_a_signal_to_all_processes_ends_the_run_with_a_checkpoint(
     script: Callable[..., Path], tmp_path: Path, number: signal.Signals
 ) -> None:
+    with at_work(script, tmp_path) as process:
+        os.killpg(process.pid, number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "stopping after this step" in said
+    assert saving.load(tmp_path / "run" / saving.LATEST).step >= 10
+
+
+def test_a_lost_worker_is_a_sentence(script: Callable[..., Path], tmp_path: Path) -> None:
+    with at_work(script, tmp_path) as process:
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(workers[0]), signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(r"UserError: .*run\.yml: a process that prepares batches was lost: .*Killed", said), said
+
+
+@contextmanager
+def at_work(script: Callable[..., Path], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A run with two workers that has learnt something and would go on for long"""
     stages = [{**CONFIG["stages"][1], "steps": 100_000}]
     command = [sys.executable, str(script(stages=stages, workers=2, evaluate_steps=10**9))]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -517,11 +538,7 @@ def test_a_signal_to_all_processes_ends_the_run_with_a_checkpoint(
         while not (log.exists() and '"stage"' in log.read_text()):
             assert process.poll() is None and time.monotonic() < until
             time.sleep(0.1)
-        os.killpg(process.pid, number)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert "stopping after this step" in said
-    assert saving.load(tmp_path / "run" / saving.LATEST).step >= 10
+        yield process
 
 
 def test_two_processes_learn_together(script: Callable[..., Path], tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ UNHEARD_BATCHES, UNHEARD_FRAMES = 4, 3200
 def train(path: Path, resume: bool, steps: int | None = None) -> None:
     """Runs the configuration at `path` to its end, or for `steps` steps from where it stands."""
     config = read(path)
-    with no_subnormals(), place() as where, precision(config.precision, where):
+    with no_subnormals(), place() as where, precision(config.precision, where), _workers_alive(path):
         Run(config, where, resume).go(steps)
 
 
@@ -259,6 +259,20 @@ def _quiet_worker(_worker: int) -> None:
     """In a process group of its own: a signal to the run's is for the run to answer, which ends its workers itself."""
     os.setpgid(0, 0)
     torch.set_num_threads(1)
+
+
+@contextmanager
+def _workers_alive(path: Path) -> Iterator[None]:
+    """PyTorch tells of a lost worker anywhere, also in the midst of an optimiser's step: so nothing is saved then."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        die(
+            f"{path}: a process that prepares batches was lost: {error}",
+            "Where the machine has run out of memory, take fewer `workers`. --resume goes on from the last checkpoint.",
+        )
 
 
 @contextmanager

@@ -33,14 +33,14 @@ LONGEST_STRAY = 40
 POOL = 64  # clips among which those of like length are looked for
 TILE = 16  # frames; the runtime's contexts are whole tiles
 # The parent was taught full windows only. It hears nearly as well with this many frames (tiny.en, docs/training.md).
-PARENT_FRAMES = 640
+PARENT_FRAMES, PARENT_STEP = 640, 160
 
 
 @dataclass
 class Text:
     """tokens [batch, length] go in; `labels` [batch, length] are the next ones, UNTOLD where there is none to learn;
     mask [batch, length]: where the parent's opinion counts. mel [batch, n_mels, columns] is what the parent hears: the
-    clean sound, in a context that suits it. keys: names of the samples whose sound and text are always the same."""
+    clean sound, in a context that suits it. keys: names of the samples whose clean sound is always the same."""
 
     tokens: Tensor
     labels: Tensor
@@ -88,7 +88,7 @@ class Batch:
         """A copy without sound, whose text may be changed."""
         text = self.text
         if text is not None:
-            text = replace(text, tokens=text.tokens.clone(), mel=text.mel[..., :0].clone(), keys=[*text.keys])
+            text = replace(text, tokens=text.tokens.clone(), mel=text.mel[..., :0].clone())
         return replace(self, mel=self.mel[..., :0].clone(), text=text)
 
 
@@ -214,7 +214,7 @@ class Batches(Dataset[Batch]):
         return frames, plans[first : last + 1]
 
     def _batch(self, rng: np.random.Generator, plans: list[Plan], frames: int) -> Batch:
-        parent_frames = min(round(WINDOW * FRAMES_PER_SECOND), max(PARENT_FRAMES, frames))
+        parent_frames = _parent_frames(frames)
         heard, clean, sequences = [], [], []
         for plan in plans:
             sound = self._sound(rng, plan)
@@ -225,10 +225,7 @@ class Batches(Dataset[Batch]):
             heard.append(log_mel(worse, frames, self._n_mels))
             clean.append(log_mel(np.pad(sound, (lead, 0)), parent_frames, self._n_mels))
             sequences.append(self._sequence(plan, lead / SAMPLE_RATE))
-        keys = [
-            f"{plan.clips[0].path}:{plan.timestamps}" if len(plan.clips) == 1 and not plan.brim else None
-            for plan in plans
-        ]
+        keys = [_key(plan.clips[0]) if len(plan.clips) == 1 and not plan.brim else None for plan in plans]
         text = _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot)
         return Batch(torch.stack(heard), frames, text)
 
@@ -248,14 +245,13 @@ class Batches(Dataset[Batch]):
         return Stray(tokens, mask, torch.tensor(rows))
 
     def _corrupt(self, rng: np.random.Generator, text: Text, most: float) -> None:
-        """Puts words of the batch in the place of others, in half of its samples, which are then no longer the same."""
+        """Puts words of the batch in the place of others, in half of its samples."""
         words = text.tokens < self._tokenizer.special.eot
         pool = text.tokens[words].numpy()
         for row in np.flatnonzero(rng.random(len(words)) < 0.5):
             chosen = words[row] & torch.from_numpy(rng.random(words.shape[1]) < rng.uniform(0, most))
             if chosen.any():
                 text.tokens[row, chosen] = torch.from_numpy(rng.choice(pool, int(chosen.sum())))
-                text.keys[row] = None
 
     def _sound(self, rng: np.random.Generator, plan: Plan) -> Floats:
         if not plan.clips:
@@ -302,6 +298,17 @@ def keep(memory: dict[int, T], key: int, value: T, room: int) -> None:
 
 def _frames(seconds: float) -> int:
     return min(round(WINDOW * FRAMES_PER_SECOND), _whole_tiles(round(seconds * FRAMES_PER_SECOND)))
+
+
+def _parent_frames(frames: int) -> int:
+    """In few lengths, so that a clip is not remembered in many."""
+    return min(round(WINDOW * FRAMES_PER_SECOND), max(PARENT_FRAMES, -(-frames // PARENT_STEP) * PARENT_STEP))
+
+
+def _key(clip: Clip) -> str:
+    """Another recording in the same place is another clip."""
+    status = clip.path.stat()
+    return f"{clip.path}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def _whole_tiles(frames: int) -> int:

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from whisper158.train import losses, network
 from whisper158.train.batches import UNTOLD, Batch, Stray, Text, keep
 from whisper158.train.config import Losses, Stage
+from whisper158.train.memory import Memory
 from whisper158.train.network import Decoder, Trace, Whisper
 from whisper158.train.quantisers import product_type
 
 
 @dataclass
 class Heard:
-    """What the encoders make of a batch; clean [batch, frames, channels]: the parent's, of the clean sound."""
+    """What the encoders make of a batch; clean [batch, frames, channels]: the parent's, of the clean sound, where there
+    is text."""
 
     student: Trace
     parent: Trace | None
@@ -26,18 +28,17 @@ class Heard:
 
 class Learner(nn.Module):
     """`parent` is kept out of the parameters: it neither learns nor is saved. All that it computes is of the type of
-    products; what that takes from it is nothing beside what the student lacks. What it says of a clip that comes again
-    and again is remembered, up to `remember` clips."""
+    products; what that takes from it is nothing beside what the student lacks. memory: of what its encoder makes of
+    clean clips."""
 
-    def __init__(self, student: Whisper, parent: Whisper, remember: int) -> None:
+    def __init__(self, student: Whisper, parent: Whisper, memory: Memory) -> None:
         super().__init__()
         self.student = student
         parent = parent.eval().requires_grad_(False)
         self._parent = [parent.to(product_type(next(parent.parameters()).device))]
         self._hearing_student = [network.pair(student, self.parent)]
-        self._said: dict[str, Tensor] = {}
+        self._memory = memory
         self._heard: dict[int, Heard] = {}
-        self._remember = remember
 
     @property
     def parent(self) -> Whisper:
@@ -71,22 +72,36 @@ class Learner(nn.Module):
             return self._heard[batch.key]
         with torch.set_grad_enabled(torch.is_grad_enabled() and "encoder" not in stage.frozen):
             heard = self.student.encoder(batch.mel, apart=stage.apart)
-        target: Trace | None = None
-        strays = batch.text is not None and batch.text.stray is not None
-        if stage.losses.encoder > 0 or (strays and batch.key is None):
-            with torch.no_grad():
-                target = self.parent.encoder(batch.mel)
-        if batch.key is None:
-            return Heard(heard, target)
         with torch.no_grad():
-            clean = _out(self.parent.encoder(batch.text.mel)).out if batch.text is not None else None
-        keep(self._heard, batch.key, Heard(_out(heard), _out(target) if target else None, clean), stage.cycle)
+            target = self.parent.encoder(batch.mel) if stage.losses.encoder > 0 else None
+            clean = self._clean(batch.text) if batch.text is not None else None
+        if batch.key is None:
+            return Heard(heard, target, clean)
+        narrow = clean.bfloat16() if clean is not None else None
+        keep(self._heard, batch.key, Heard(_out(heard), None, narrow), stage.cycle)
         return self._heard[batch.key]
+
+    @torch.no_grad()
+    def _clean(self, text: Text) -> Tensor:
+        """[batch, frames, channels]: what the parent's encoder makes of clean sound, from memory where it is there"""
+        shape = text.mel.shape[-1] // 2, self.parent.dims.n_audio_state
+        known = [self._memory.recall(key, shape) for key in text.keys]
+        whole = torch.empty(len(known), *shape, dtype=product_type(text.mel.device), device=text.mel.device)
+        unknown = [row for row, encoded in enumerate(known) if encoded is None]
+        for row, encoded in enumerate(known):
+            if encoded is not None:
+                whole[row] = encoded.to(whole)
+        if unknown:
+            for row, encoded in zip(unknown, self.parent.encoder(text.mel[unknown]).out, strict=True):
+                whole[row] = self._memory.note(text.keys[row], encoded)
+        return whole
 
     def _of_text(self, text: Text, hearing: Heard, stage: Stage) -> dict[str, Tensor]:
         decoder = self.pupil(stage).decoder
         said = decoder(text.tokens, hearing.student.out, apart=stage.apart)
-        target = self._parent_says(text, hearing.clean)
+        assert hearing.clean is not None
+        with torch.no_grad():
+            target = self.parent.decoder(text.tokens, hearing.clean)
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0 and text.mask.any():
             result |= _of_decoder(said, target, text.mask)
@@ -102,14 +117,11 @@ class Learner(nn.Module):
         return result
 
     def _of_stray(self, stray: Stray, hearing: Heard, stage: Stage) -> dict[str, Tensor]:
-        """The parent hears the clean sound where that is in memory, else what the student hears: its own short context
-        is good enough to say what comes next."""
         decoder = self.pupil(stage).decoder
         said = decoder(stray.tokens, hearing.student.out[stray.rows], apart=stage.apart)
-        clean = hearing.clean if hearing.clean is not None else hearing.parent.out if hearing.parent else None
-        assert clean is not None
+        assert hearing.clean is not None
         with torch.no_grad():
-            wanted = self.parent.decoder(stray.tokens, clean[stray.rows])
+            wanted = self.parent.decoder(stray.tokens, hearing.clean[stray.rows])
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0:
             result["decoder"] = _of_decoder(said, wanted, stray.mask)["decoder"]
@@ -129,40 +141,6 @@ class Learner(nn.Module):
         if labels is not None:
             result |= {"label": label, "accuracy": losses.accuracy(logits, labels)}
         return result
-
-    @torch.no_grad()
-    def _parent_says(self, text: Text, clean: Tensor | None) -> Trace:
-        """The parent's decoder at every position of the tokens, from memory where it is there. clean: what its encoder
-        makes of the clean sound, if that is known."""
-        unknown = [i for i, key in enumerate(text.keys) if key is None or key not in self._said]
-        all_stages: Tensor | None = None
-        if unknown:
-            audio = self.parent.encoder(text.mel[unknown]).out if clean is None else clean[unknown]
-            trace = self.parent.decoder(text.tokens[unknown], audio)
-            all_stages = torch.stack([*trace.stages, trace.out]).float()
-        known = [i for i in range(len(text.keys)) if i not in unknown]
-        whole = self._recall(text, known)
-        if all_stages is not None:
-            whole[:, unknown] = all_stages
-            self._note(text, unknown, all_stages)
-        return Trace(list(whole[:-1]), whole[-1])
-
-    def _recall(self, text: Text, known: list[int]) -> Tensor:
-        """[stages, batch, length, channels], filled in for `known`"""
-        count = len(self.parent.decoder.blocks) + 2
-        width = self.parent.dims.n_text_state
-        whole = torch.zeros(count, *text.tokens.shape, width, device=text.tokens.device)
-        for i in known:
-            kept = self._said[str(text.keys[i])]
-            whole[:, i, : kept.shape[1]] = kept.to(whole)
-        return whole
-
-    def _note(self, text: Text, rows: list[int], stages: Tensor) -> None:
-        for at, i in enumerate(rows):
-            key = text.keys[i]
-            if key is not None and len(self._said) < self._remember:
-                length = int(text.mask[i].nonzero().max()) + 1
-                self._said[key] = stages[:, at, :length].half().cpu()
 
 
 def _out(trace: Trace) -> Trace:

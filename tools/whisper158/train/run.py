@@ -32,6 +32,7 @@ from whisper158.train.config import Config, Stage, read
 from whisper158.train.floors import Floors
 from whisper158.train.learner import Learner
 from whisper158.train.losses import detached, finite
+from whisper158.train.memory import Memory
 from whisper158.train.optimise import freeze, optimiser, set_rates
 from whisper158.train.place import Place, no_subnormals, place, precision
 from whisper158.train.plot import plot
@@ -39,7 +40,6 @@ from whisper158.train.progress import Progress
 from whisper158.train.speak import transcribe
 from whisper158.train.tokenizer import Tokenizer, tokenizer
 
-REMEMBERED = 20000  # clips whose parent's words are kept; tiny.en needs some 0.2 MB for each
 LOG_STEPS = 10
 UNHEARD_BATCHES, UNHEARD_FRAMES = 4, 3200
 
@@ -79,9 +79,12 @@ class Run:
         self.optimiser = optimiser(self.student, config)
         if saved and saved.optimiser:
             self.optimiser.load_state_dict(saved.optimiser)
-        self.learner = Learner(self.student, parent.to(place.device), REMEMBERED)
+        self.learner = Learner(self.student, parent.to(place.device), self._memory())
         self._averaged: tuple[str, Any] | None = None
         self.stopped = False
+
+    def _memory(self) -> Memory:
+        return Memory(folder(self.config.memory) / self.origin[:16] if self.config.memory else None)
 
     def _resumed(self, resume: bool) -> saving.Saved | None:
         latest = self.out / saving.LATEST

@@ -754,11 +754,49 @@ def test_a_control_is_like_another_run_but_for_what_it_says(write: Callable[...,
     config, other = configs.read(path), configs.read(control)
     floats = network.Quantisation(linear="float", head="float")
     assert other == replace(config, out="elsewhere", quantisation=floats, rate_share=0.5)
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    adam = torch.optim.AdamW([{"params": [parameter], "kind": "scale"}], lr=0.0)
-    stage = config.stages[0]
-    factors = [optimise.set_rates(adam, stage, stage.warmup, c.rate_share) for c in (config, other)]
-    assert factors[1] == 0.5 * factors[0] and adam.param_groups[0]["lr"] == factors[1] * stage.rates.scale
+    student, stage = network.original(golden()), config.stages[0]
+    adam = optimise.optimiser(student, config)
+    factors = [optimise.set_rates(adam, student, stage, stage.warmup, c.rate_share) for c in (config, other)]
+    rates = {group["kind"]: group["lr"] for group in adam.param_groups}
+    assert factors[1] == 0.5 * factors[0] and rates["other"] == factors[1] * stage.rates.other
+
+
+@pytest.mark.parametrize("linear", ["ternary", "float"])
+def test_a_rate_may_be_a_share_of_what_lies_between_codes(write: Callable[..., Path], linear: str) -> None:
+    stage = {"name": "a", "steps": 9, "warmup": 0, "losses": {"kl": 1}, "rates": {"latent": 0, "share": 0.5}}
+    config = configs.read(write(stages=[stage], quantisation={"linear": linear, "head": "float"}))
+    student = network.original(golden())
+    network.quantise(student, config.quantisation)
+    layer = student.encoder.blocks[0].mlp[0]
+    adam = optimise.optimiser(student, config)
+    for times in (1.0, 4.0):
+        with torch.no_grad():
+            (layer.weight if layer.scale is None else layer.scale).mul_(times)
+        optimise.set_rates(adam, student, config.stages[0], 0, 1.0)
+        rates = {group.get("name", group["kind"]): group["lr"] for group in adam.param_groups}
+        unit = (layer.weight.abs() if layer.scale is None else layer.scale).mean().item()
+        assert rates["encoder.blocks.0.mlp.0.weight"] == pytest.approx(0.5 * unit)
+        assert rates["other"] == config.stages[0].rates.other
+
+
+def test_moments_of_an_optimiser_with_other_groups_are_taken(write: Callable[..., Path]) -> None:
+    """As runs have them that began when all latent weights were of one group."""
+    config = configs.read(write())
+    student = network.original(golden())
+    adam = optimise.optimiser(student, config)
+    for group in adam.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.randn_like(parameter)
+    adam.step()
+    saved = adam.state_dict()
+    groups = saved["param_groups"]
+    latent = [group for group in groups if group["kind"] == "latent"]
+    one = {**latent[0], "params": [i for group in latent for i in group["params"]]}
+    old = {**saved, "param_groups": [one, *groups[len(latent) :]]}
+    again = optimise.optimiser(student, config)
+    optimise.restore(again, old)
+    for name, parameter in student.named_parameters():
+        assert torch.equal(again.state[parameter]["exp_avg"], adam.state[parameter]["exp_avg"]), name
 
 
 @pytest.mark.parametrize("name", ["absent.yml", "control.yml", "[]"])

@@ -78,9 +78,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates: of the latent weights of ternary layers, of scales, of the token embedding, of all else."""
+    """Learning rates: of the latent weights of ternary layers, of scales, of the token embedding, of all else.
+    share: added to latent, in units of each matrix's mean scale: from one matrix to another, codes lie up to ten times
+    as far apart, and weights that all go the same way change many of the one's and none of the other's."""
 
     latent: float = 1e-3
+    share: float = 0.0
     scale: float = 3e-4
     embedding: float = 1e-4
     other: float = 3e-4

@@ -3,6 +3,7 @@
 """AdamW with a learning rate for each kind of parameter, and how the rates run over a stage."""
 
 from dataclasses import asdict
+from typing import Any
 
 import torch
 
@@ -32,10 +33,17 @@ def part(name: str) -> str:
 
 
 def optimiser(student: Whisper, config: Config) -> torch.optim.Optimizer:
-    groups = {of: [p for name, p in student.named_parameters() if kind(name, p) == of] for of in KINDS}
-    filled = [{"params": parameters, "kind": of} for of, parameters in groups.items() if parameters]
+    """A group for each kind of parameter, and one for each matrix of latent weights."""
+    named = {of: [(name, p) for name, p in student.named_parameters() if kind(name, p) == of] for of in KINDS}
+    groups = [{"params": [p], "kind": "latent", "name": name} for name, p in named.pop("latent")]
+    groups += [{"params": [p for _, p in some], "kind": of} for of, some in named.items() if some]
     betas = (config.betas[0], config.betas[1])
-    return torch.optim.AdamW(filled, lr=0.0, betas=betas, eps=1e-8, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=1e-8, weight_decay=config.weight_decay, fused=True)
+
+
+def restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Takes the moments alone: groups and their rates are the configuration's."""
+    optimiser.load_state_dict({**saved, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def freeze(student: Whisper, stage: Stage) -> None:
@@ -45,13 +53,22 @@ def freeze(student: Whisper, stage: Stage) -> None:
             parameter.grad = None
 
 
-def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, step: int, share: float) -> float:
+def set_rates(optimiser: torch.optim.Optimizer, student: Whisper, stage: Stage, step: int, share: float) -> float:
     """For step `step` of the stage, `share` of what it says. Returns the factor that applies to all rates."""
     factor = share * schedule(stage, step)
     rates = asdict(stage.rates)
     for group in optimiser.param_groups:
         group["lr"] = rates[group["kind"]] * factor
+        if rates["share"] > 0 and group["kind"] == "latent":
+            group["lr"] += rates["share"] * unit(student, group["name"]) * factor
     return factor
+
+
+def unit(student: Whisper, name: str) -> float:
+    """How far it is between two codes of the matrix of this name, on average; in floats, its mean absolute weight."""
+    layer = student.get_submodule(name.removesuffix(".weight"))
+    scale = getattr(layer, "scale", None)
+    return float((student.get_parameter(name).abs() if scale is None else scale).detach().mean())
 
 
 def schedule(stage: Stage, step: int) -> float:

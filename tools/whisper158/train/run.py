@@ -33,7 +33,7 @@ from whisper158.train.floors import Floors
 from whisper158.train.learner import Learner
 from whisper158.train.losses import detached, finite
 from whisper158.train.memory import Memory
-from whisper158.train.optimise import freeze, optimiser, set_rates
+from whisper158.train.optimise import freeze, optimiser, restore, set_rates
 from whisper158.train.place import Place, no_subnormals, place, precision
 from whisper158.train.plot import plot
 from whisper158.train.progress import Progress
@@ -78,7 +78,7 @@ class Run:
         self.student.encoder.recompute = self.student.decoder.recompute = config.recompute
         self.optimiser = optimiser(self.student, config)
         if saved and saved.optimiser:
-            self.optimiser.load_state_dict(saved.optimiser)
+            restore(self.optimiser, saved.optimiser)
         self.learner = Learner(self.student, parent.to(place.device), self._memory())
         self._averaged: tuple[str, Any] | None = None
         self.stopped = False
@@ -129,7 +129,7 @@ class Run:
         """One step. A batch whose loss is not finite is left out, and said."""
         began = time.monotonic()
         freeze(self.student, stage)
-        factor = set_rates(self.optimiser, stage, within, self.config.rate_share)
+        factor = set_rates(self.optimiser, self.student, stage, within, self.config.rate_share)
         network.set_share(self.student, min(1.0, (within + 1) / stage.ramp) if stage.ramp else 1.0)
         self.student.train()
         measures = self._model(stage)(batch.to(self.place.device), stage)

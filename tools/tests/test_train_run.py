@@ -184,6 +184,37 @@ def test_stray_texts_go_with_the_sound_of_the_batch(write: Callable[..., Path]) 
             assert words.say(tokens[mask].tolist()) in ("on the world", "a hello")
 
 
+def test_a_sound_may_have_many_stray_texts(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is another, the second its own with words exchanged, and so on; and what is learnt from them all is what
+    would be learnt were each to hear its own copy of the sound."""
+    monkeypatch.setattr(run, "to_read", lambda: TEXTS)
+    stage = {**CONFIG["stages"][1], **ONLY_WORDS, "strays": 4, "asked_share": 0.5}
+    path = write(stages=[stage], data={"stray_share": 0.7})
+    config = configs.read(path)
+    whole = run.Run(config, Place(0, 1, torch.device("cpu")), resume=False)
+    items, found = made(path, TEXTS), 0
+    for i in range(4):
+        text = items[i].text
+        assert text is not None
+        if (stray := text.stray) is None:
+            continue
+        assert len(stray.tokens) == 4 * len(stray.rows) and not (stray.asked & ~stray.mask).any()
+        for at, row in enumerate(stray.rows.tolist()):
+            own = stray.tokens[4 * at + 1][stray.mask[4 * at + 1]]
+            theirs = text.tokens[row][text.mask[row]]
+            if len(theirs):
+                assert own.shape == theirs.shape
+                found += int((own == theirs).sum())
+        hearing = whole.learner._hear(items[i], config.stages[0])
+        sides = whole.learner._listen(hearing, config.stages[0])
+        together = whole.learner._of_stray(stray, sides, config.stages[0])
+        rows = stray.rows.repeat_interleave(4)
+        apart = whole.learner._of_stray(replace(stray, rows=rows), sides, config.stages[0])
+        assert all(together[name].item() == pytest.approx(apart[name].item(), rel=1e-5) for name in together)
+    assert found
+    run.train(path, resume=False)
+
+
 ONLY_WORDS: dict[str, Any] = {"frozen": ["stem", "encoder", "embedding"], "losses": {"decoder": 0.5, "kl": 1}}
 
 

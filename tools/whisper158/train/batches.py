@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from whisper158.data.audio import samples as read_samples
 from whisper158.data.augment import Settings, augment, noise
 from whisper158.data.manifest import Clip
-from whisper158.train.config import Config
+from whisper158.train.config import Config, Stage
 from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
 from whisper158.train.tokenizer import Tokenizer
 from whisper158.units import SAMPLE_RATE
@@ -52,14 +52,17 @@ class Text:
 
 @dataclass
 class Stray:
-    """Texts that are not those of the sound. tokens [count, length] and mask as in Text, rows [count]: whose sound."""
+    """Texts that are not those of the sound. rows [sounds]: which sounds have some, all of them as many. tokens
+    [texts, length], of one sound after the other, and mask as in Text. asked: of what the mask says, where words are
+    compared too."""
 
     tokens: Tensor
     mask: Tensor
+    asked: Tensor
     rows: Tensor
 
     def to(self, device: torch.device) -> "Stray":
-        return Stray(self.tokens.to(device), self.mask.to(device), self.rows.to(device))
+        return Stray(self.tokens.to(device), self.mask.to(device), self.asked.to(device), self.rows.to(device))
 
 
 @dataclass
@@ -149,7 +152,7 @@ class Batches(Dataset[Batch]):
             if stage.cycle:
                 keep(self._made, sound, batch.silent(), stage.cycle)
         if batch.text is not None:
-            batch.text.stray = self._stray(np.random.default_rng([self._config.seed, index, 1]), len(batch.mel))
+            batch.text.stray = self._stray(np.random.default_rng([self._config.seed, index, 1]), batch.text, stage)
             if stage.corrupt:
                 self._corrupt(np.random.default_rng([self._config.seed, index, 2]), batch.text, stage.corrupt)
         return replace(batch, key=sound if stage.cycle else None)
@@ -229,20 +232,36 @@ class Batches(Dataset[Batch]):
         text = _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot)
         return Batch(torch.stack(heard), frames, text)
 
-    def _stray(self, rng: np.random.Generator, count: int) -> Stray | None:
-        rows = [row for row in range(count) if rng.random() < self._data.stray_share]
+    def _stray(self, rng: np.random.Generator, text: Text, stage: Stage) -> Stray | None:
+        rows = [row for row in range(len(text.tokens)) if rng.random() < self._data.stray_share]
         if not rows or not self._sentences:
             return None
-        chosen = [self._sentences[int(rng.integers(len(self._sentences)))] for _ in rows]
-        prompt = [*self._tokenizer.prompt(), self._tokenizer.special.no_timestamps]
-        sequences = [[*prompt, *self._tokenizer.text(text)[:LONGEST_STRAY]] for text in chosen]
-        shape = (len(rows), max(map(len, sequences)))
+        pool = text.tokens[text.tokens < self._tokenizer.special.eot].numpy()
+        chosen = [self._another(rng, text, row, pool, own=i % 2 > 0) for row in rows for i in range(stage.strays)]
+        shape = (len(chosen), max(len(ids) for ids, _ in chosen))
         tokens = torch.full(shape, self._tokenizer.special.eot)
         mask = torch.zeros(shape, dtype=torch.bool)
-        for row, ids in enumerate(sequences):
-            tokens[row, : len(ids)] = torch.tensor(ids)
-            mask[row, len(prompt) : len(ids)] = True
-        return Stray(tokens, mask, torch.tensor(rows))
+        for row, (ids, counts) in enumerate(chosen):
+            tokens[row, : len(ids)] = ids
+            mask[row, : len(ids)] = counts
+        asked = mask & torch.from_numpy(rng.random(shape) < stage.asked_share)
+        return Stray(tokens, mask, asked, torch.tensor(rows))
+
+    def _another(
+        self, rng: np.random.Generator, text: Text, row: int, pool: npt.NDArray[np.int64], own: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens and mask of a sentence from somewhere, or of the sound's own beginning with up to half of its words
+        exchanged."""
+        if own and text.mask[row].any():
+            ids = text.tokens[row, :LONGEST_STRAY].clone()
+            words = ids < self._tokenizer.special.eot
+            changed = words & torch.from_numpy(rng.random(len(ids)) < rng.uniform(0, 0.5))
+            ids[changed] = torch.from_numpy(rng.choice(pool, int(changed.sum())))
+            return ids, text.mask[row, :LONGEST_STRAY]
+        prompt = [*self._tokenizer.prompt(), self._tokenizer.special.no_timestamps]
+        sentence = self._sentences[int(rng.integers(len(self._sentences)))]
+        ids = torch.tensor([*prompt, *self._tokenizer.text(sentence)[:LONGEST_STRAY]])
+        return ids, torch.arange(len(ids)) >= len(prompt)
 
     def _corrupt(self, rng: np.random.Generator, text: Text, most: float) -> None:
         """Puts words of the batch in the place of others, in half of its samples."""

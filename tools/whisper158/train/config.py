@@ -112,7 +112,10 @@ class Stage:
     their place (0: never). Only for stages whose encoder is frozen: what it makes of a batch is computed once and kept
     in memory, 20 MB for a batch of tiny.
     corrupt: in half of the samples with text, of the words that came before, up to this share is exchanged for others.
-    What the parent makes of that is the lesson: a decoder that cannot trust what came before has to listen."""
+    What the parent makes of that is the lesson: a decoder that cannot trust what came before has to listen.
+    strays: how many stray texts a sound has that has any (Data.stray_share); every second one is its own beginning with
+    words exchanged. Hearing costs the same for many texts as for one. asked_share: of their tokens, how many are also
+    compared word by word, which costs more than all else of a token."""
 
     name: str
     steps: int
@@ -130,6 +133,8 @@ class Stage:
     cycle: int = 0
     rounds: int = 0
     corrupt: float = 0.0
+    strays: int = 1
+    asked_share: float = 1.0
 
     def sounding(self, within: int) -> int:
         """The number within the stage of the batch whose sound step `within` hears."""
@@ -191,6 +196,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "Data.max_seconds": (0, WINDOW_SECONDS),
     "Data.tail_seconds": (0, WINDOW_SECONDS),
     "Stage.crop_seconds": (0.1, WINDOW_SECONDS),
+    "Stage.strays": (1, 64),
+    "Stage.asked_share": (0, 1),
     "Config.seed": (0, 2**32 - 1),
     "Config.betas": (0, 0.999999),
     "Config.clip_norm": (1e-9, MOST),

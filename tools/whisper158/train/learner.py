@@ -12,7 +12,7 @@ from whisper158.train import losses, network
 from whisper158.train.batches import UNTOLD, Batch, Stray, Text, keep
 from whisper158.train.config import Losses, Stage
 from whisper158.train.memory import Memory
-from whisper158.train.network import Decoder, Trace, Whisper
+from whisper158.train.network import Decoder, KeysAndValues, Trace, Whisper
 from whisper158.train.quantisers import product_type
 
 
@@ -24,6 +24,17 @@ class Heard:
     student: Trace
     parent: Trace | None
     clean: Tensor | None = None
+
+
+@dataclass
+class Sides:
+    """What each decoder knows of every sound of a batch."""
+
+    student: list[KeysAndValues]
+    parent: list[KeysAndValues]
+
+    def of(self, rows: Tensor) -> "Sides":
+        return Sides([(k[rows], v[rows]) for k, v in self.student], [(k[rows], v[rows]) for k, v in self.parent])
 
 
 class Learner(nn.Module):
@@ -59,9 +70,10 @@ class Learner(nn.Module):
             result["encoder.out"] = losses.out_loss(heard.out, target.out)
             result["encoder"] = torch.stack(by_block).mean() + result["encoder.out"]
         if batch.text is not None:
-            result |= self._of_text(batch.text, hearing, stage)
+            sides = self._listen(hearing, stage)
+            result |= self._of_text(batch.text, sides, stage)
             if batch.text.stray is not None:
-                _add(result, self._of_stray(batch.text.stray, hearing, stage))
+                _add(result, self._of_stray(batch.text.stray, sides, stage))
         result["loss"] = _weighted(result, stage.losses)
         return result
 
@@ -96,12 +108,18 @@ class Learner(nn.Module):
                 whole[row] = self._memory.note(text.keys[row], encoded)
         return whole
 
-    def _of_text(self, text: Text, hearing: Heard, stage: Stage) -> dict[str, Tensor]:
-        decoder = self.pupil(stage).decoder
-        said = decoder(text.tokens, hearing.student.out, apart=stage.apart)
+    def _listen(self, hearing: Heard, stage: Stage) -> "Sides":
         assert hearing.clean is not None
+        decoder, heard = self.pupil(stage).decoder, hearing.student.out
         with torch.no_grad():
-            target = self.parent.decoder(text.tokens, hearing.clean)
+            wanted = self.parent.decoder.hear(hearing.clean)
+        return Sides(decoder.hear(heard.detach() if stage.apart else heard), wanted)
+
+    def _of_text(self, text: Text, sides: "Sides", stage: Stage) -> dict[str, Tensor]:
+        decoder = self.pupil(stage).decoder
+        said = decoder.say(text.tokens, sides.student, apart=stage.apart)
+        with torch.no_grad():
+            target = self.parent.decoder.say(text.tokens, sides.parent)
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0 and text.mask.any():
             result |= _of_decoder(said, target, text.mask)
@@ -116,17 +134,16 @@ class Learner(nn.Module):
             result |= self._of_logits(decoder, chosen, target.out[text.mask], labels)
         return result
 
-    def _of_stray(self, stray: Stray, hearing: Heard, stage: Stage) -> dict[str, Tensor]:
-        decoder = self.pupil(stage).decoder
-        said = decoder(stray.tokens, hearing.student.out[stray.rows], apart=stage.apart)
-        assert hearing.clean is not None
+    def _of_stray(self, stray: Stray, sides: "Sides", stage: Stage) -> dict[str, Tensor]:
+        decoder, some = self.pupil(stage).decoder, sides.of(stray.rows)
+        said = decoder.say(stray.tokens, some.student, apart=stage.apart)
         with torch.no_grad():
-            wanted = self.parent.decoder(stray.tokens, hearing.clean[stray.rows])
+            wanted = self.parent.decoder.say(stray.tokens, some.parent)
         result: dict[str, Tensor] = {}
         if stage.losses.decoder > 0:
             result["decoder"] = _of_decoder(said, wanted, stray.mask)["decoder"]
         if stage.losses.kl > 0:
-            result |= self._of_logits(decoder, said.out[stray.mask], wanted.out[stray.mask], None)
+            result |= self._of_logits(decoder, said.out[stray.asked], wanted.out[stray.asked], None)
         return result
 
     def _of_logits(self, decoder: Decoder, said: Tensor, target: Tensor, labels: Tensor | None) -> dict[str, Tensor]:

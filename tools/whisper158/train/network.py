@@ -32,7 +32,7 @@ from whisper158.train.quantisers import (
 
 EMBEDDING = "decoder.token_embedding"
 
-Heard = tuple[Tensor, Tensor]
+KeysAndValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,18 @@ class Attention(nn.Module):
         self.value = Linear(channels, channels)
         self.out = Linear(channels, channels)
 
-    def forward(self, x: Tensor, heard: Heard | None = None, causal: bool = False) -> Tensor:
-        """To itself, or to what `hear` made of the audio."""
+    def forward(self, x: Tensor, heard: KeysAndValues | None = None, causal: bool = False) -> Tensor:
+        """To itself, or to what `hear` made of the audio: of each sound in turn, for as many rows of x as there are to
+        a sound."""
         if heard is None:
             q, k, v = product([self.query, self.key, self.value], x).chunk(3, dim=-1)
         else:
             q, (k, v) = self.query(x), heard
+            q = q.unflatten(0, (len(k), -1)).flatten(1, 2)
         y = attend(self._split(q), self._split(k), self._split(v), causal)
-        return self.out(y.transpose(1, 2).flatten(2))
+        return self.out(y.transpose(1, 2).reshape(x.shape))
 
-    def hear(self, audio: Tensor) -> Heard:
+    def hear(self, audio: Tensor) -> KeysAndValues:
         """Keys and values of the encoder's output"""
         k, v = product([self.key, self.value], audio).chunk(2, dim=-1)
         return k, v
@@ -137,7 +139,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(Linear(channels, 4 * channels), nn.GELU(), Linear(4 * channels, channels))
         self.mlp_ln = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, heard: Heard | None = None) -> Tensor:
+    def forward(self, x: Tensor, heard: KeysAndValues | None = None) -> Tensor:
         x = x + self.attn(self.attn_ln(x), causal=heard is not None)
         if self.cross_attn is not None and self.cross_attn_ln is not None:
             x = x + self.cross_attn(self.cross_attn_ln(x), heard)
@@ -160,7 +162,7 @@ class Side(nn.Module):
     blocks: nn.ModuleList
     recompute = False
 
-    def run(self, x: Tensor, heard: Sequence[Heard | None], apart: bool) -> list[Tensor]:
+    def run(self, x: Tensor, heard: Sequence[KeysAndValues | None], apart: bool) -> list[Tensor]:
         stages = [x]
         for block, keys_and_values in zip(self.blocks, heard, strict=True):
             entering = stages[-1].detach() if apart else stages[-1]
@@ -203,11 +205,12 @@ class Decoder(Side):
         """tokens [batch, length]; audio, the encoder's output [batch, frames, channels]"""
         return self.say(tokens, self.hear(audio.detach() if apart else audio), apart)
 
-    def hear(self, audio: Tensor) -> list[Heard]:
+    def hear(self, audio: Tensor) -> list[KeysAndValues]:
         """What every block needs to know of the audio, however many tokens follow."""
         return [block.cross_attn.hear(audio) for block in self.blocks]
 
-    def say(self, tokens: Tensor, heard: Sequence[Heard], apart: bool = False) -> Trace:
+    def say(self, tokens: Tensor, heard: Sequence[KeysAndValues], apart: bool = False) -> Trace:
+        """tokens [texts, length]: of each sound that was heard as many, one sound after the other"""
         x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]
         stages = self.run(x, heard, apart)
         return Trace(stages, self.ln(stages[-1]))

@@ -185,8 +185,8 @@ def test_stray_texts_go_with_the_sound_of_the_batch(write: Callable[..., Path]) 
 
 
 def test_a_sound_may_have_many_stray_texts(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first is another, the second its own with words exchanged, and so on; and what is learnt from them all is what
-    would be learnt were each to hear its own copy of the sound."""
+    """The first is another, the second its own with words exchanged, and so on; and what is learnt from them all is
+    what would be learnt were each to hear its own copy of the sound."""
     monkeypatch.setattr(run, "to_read", lambda: TEXTS)
     stage = {**CONFIG["stages"][1], **ONLY_WORDS, "strays": 4, "asked_share": 0.5}
     path = write(stages=[stage], data={"stray_share": 0.7})

@@ -442,6 +442,21 @@ def model_costs(context: Context, run: str = "") -> None:
 
 
 @verb(
+    name="moved",
+    positional=["before", "after"],
+    help={
+        "before": "A checkpoint (.pt) of a training run; needs no flag: model.moved BEFORE AFTER",
+        "after": "A later one",
+    },
+)
+def model_moved(context: Context, before: str = "", after: str = "") -> None:
+    """Show how many ternary codes have changed from one checkpoint to another."""
+    if not (before and after):
+        die("model.moved needs two checkpoints", "./inv model.moved RUN/one.pt RUN/another.pt")
+    print(training.moved(before, after))
+
+
+@verb(
     name="export",
     positional=["run"],
     help={
@@ -671,6 +686,7 @@ namespace = Collection(
         model_pack,
         model_train,
         model_costs,
+        model_moved,
         model_export,
         model_install,
         model_uninstall,

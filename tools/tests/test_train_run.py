@@ -31,7 +31,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: ./inv install train"
 pytest.importorskip("tiktoken", reason="needs the tokenizer: ./inv install train")
 pytest.importorskip("whisper158.train.run")
 
-from whisper158.train import batches, costs, dry, export, features, learner, network, optimise, plot, run, saving  # noqa: E402
+from whisper158.train import batches, costs, dry, export, features, learner, moved, network, optimise, plot, run, saving  # noqa: E402
 from whisper158.train import config as configs  # noqa: E402
 from whisper158.train.begin import begin  # noqa: E402
 from whisper158.train.clips import choose  # noqa: E402
@@ -557,6 +557,42 @@ def test_what_a_run_has_cost(write: Callable[..., Path], tmp_path: Path) -> None
         costs.table(str(tmp_path))
     with pytest.raises(UserError, match=r"there is no log.jsonl"):
         costs.table("")
+
+
+def test_how_many_codes_have_changed(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write()
+    run.train(path, resume=False)
+    out = Path(configs.read(path).out)
+    before, after = out / "blocks.pt", tmp_path / "after.pt"
+    saved = saving.load(before)
+    layer = "encoder.blocks.0.mlp.0"
+    codes = ternary_codes(saved.student[f"{layer}.weight"], saved.student[f"{layer}.scale"])
+    turned = {**saved.student, f"{layer}.weight": (1.0 - codes.abs()) * saved.student[f"{layer}.scale"]}
+    saving.save(after, replace(saved, student=turned))
+    table = [line.split(" | ") for line in moved.table(str(before), str(after)).splitlines()[2:]]
+    rows = {cells[0]: cells[2] for cells in table}
+    blocks = sum(name.startswith("encoder.blocks.") and name.endswith(".mlp.0.scale") for name in saved.student)
+    assert rows.pop("| encoder mlp.0") == f"{1 / blocks:.1%}"
+    assert set(rows.values()) == {"0.0%"}
+    assert moved.table(str(out / "blocks.pt"), str(out / "whole.pt")) != moved.table(str(before), str(before))
+
+
+def test_codes_of_unlike_checkpoints_are_not_compared(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write()
+    run.train(path, resume=False)
+    one = Path(configs.read(path).out) / "blocks.pt"
+    saved = saving.load(one)
+    floats = {name: value for name, value in saved.student.items() if not name.endswith(".scale")}
+    saving.save(tmp_path / "floats.pt", replace(saved, student=floats))
+    saving.save(tmp_path / "other.pt", replace(saved, origin="another"))
+    for before, after, message in (
+        (one, tmp_path / "other.pt", "is of another model or quantisation"),
+        (one, tmp_path / "floats.pt", "has no ternary matrices"),
+        (tmp_path / "floats.pt", one, "lacks encoder"),
+        (one, tmp_path / "one.yml", "No such file"),
+    ):
+        with pytest.raises(UserError, match=message):
+            moved.table(str(before), str(after))
 
 
 def test_the_hours_of_a_stage_count_the_steps_that_are_not_logged() -> None:

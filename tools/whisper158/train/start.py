@@ -65,3 +65,10 @@ def costs(run: str) -> str:
     flags.file("the log", Path(run) / "log.jsonl", "./inv model.costs FOLDER, the folder of a training run")
     needs.python("train")
     return str(importlib.import_module("whisper158.train.costs").table(run))
+
+
+def moved(before: str, after: str) -> str:
+    for path in (before, after):
+        flags.file("the checkpoint", Path(path), "./inv model.moved RUN/one.pt RUN/another.pt")
+    needs.python("train")
+    return str(importlib.import_module("whisper158.train.moved").table(before, after))

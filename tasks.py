@@ -595,6 +595,21 @@ def data_label(
 
 
 @verb(
+    name="align",
+    positional=["manifests"],
+    iterable=["manifests"],
+    help={
+        "manifests": "Manifests of recordings with texts; needs no flag: model.data.align FILE FILE...",
+        "model": "The float checkpoint that listens, such as tiny.en",
+        "memory": "A folder as in a training configuration's `memory`, for what the model's encoder makes of clips",
+    },
+)
+def data_align(context: Context, manifests: list[str], model: str = "tiny.en", memory: str = "") -> None:
+    """Find when each word of recordings is said, so that training may cut between them."""
+    training.align([Path(name) for name in manifests], model, memory)
+
+
+@verb(
     name="split",
     positional=["manifests"],
     iterable=["manifests", "against"],
@@ -692,6 +707,6 @@ namespace = Collection(
         model_uninstall,
         model_evaluate,
         model_golden,
-        data=Collection(data_speak, data_index, data_label, data_split),
+        data=Collection(data_speak, data_index, data_label, data_align, data_split),
     ),
 )

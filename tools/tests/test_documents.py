@@ -109,7 +109,7 @@ WORK: list[tuple[Any, tuple[str, ...], object]] = [
     (models, ("ensure", "show", "pack_to"), None),
     (counting, ("count", "count_one_model"), None),
     (train, ("start",), 0),
-    (train, ("costs", "moved", "export"), None),
+    (train, ("align", "costs", "moved", "export"), None),
     (lab, ("run", "report", "pack"), None),
     (shipped, ("install", "remove"), None),
     (check, ("test", "check"), True),

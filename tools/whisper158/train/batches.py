@@ -6,8 +6,9 @@ Clips of similar length share a batch, and the batch's encoder context is as lon
 learns short contexts, and why short clips are cheap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from whisper158.data.manifest import Clip
 from whisper158.train.config import Config, Stage
 from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
 from whisper158.train.tokenizer import Tokenizer
+from whisper158.train.words import Words
 from whisper158.units import SAMPLE_RATE
 
 T = TypeVar("T")
@@ -34,6 +36,11 @@ POOL = 64  # clips among which those of like length are looked for
 TILE = 16  # frames; the runtime's contexts are whole tiles
 # The parent was taught full windows only. It hears nearly as well with this many frames (tiny.en, docs/training.md).
 PARENT_FRAMES, PARENT_STEP = 640, 160
+# What is spliced takes so many seconds: up to the context that the parent has anyway.
+SPLICED = (2.0, 12.5)
+IN_A_ROW = (2, 8)  # words of one clip; the parent makes little of a single one
+FADE = SAMPLE_RATE // 200
+NEAR = SAMPLE_RATE // 20  # how far alignment may be off
 
 
 @dataclass
@@ -96,17 +103,38 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One sample of a batch before its sound is read: clips that follow each other, none for silence."""
+class Piece:
+    """A clip, or some of its words: those whose text and times are here."""
 
-    clips: tuple[Clip, ...]
+    clip: Clip
+    text: str
+    begin: float = 0.0
+    end: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return (self.clip.seconds if self.end is None else self.end) - self.begin
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sample of a batch before its sound is read: pieces that follow each other after gaps of silence (seconds),
+    none for silence alone."""
+
+    pieces: tuple[Piece, ...]
     gaps: tuple[float, ...]
     timestamps: bool
     brim: bool
 
     @property
     def seconds(self) -> float:
-        return sum(clip.seconds for clip in self.clips) + sum(self.gaps)
+        return sum(piece.seconds for piece in self.pieces) + sum(self.gaps)
+
+    @property
+    def key(self) -> str | None:
+        """Names the clip if there is nothing but one."""
+        alone = len(self.pieces) == 1 and self.pieces[0].end is None and not self.brim
+        return key_of(self.pieces[0].clip) if alone else None
 
 
 class Batches(Dataset[Batch]):
@@ -121,6 +149,7 @@ class Batches(Dataset[Batch]):
         n_mels: int,
         processes: int = 1,
         sentences: Sequence[str] = (),
+        words: Mapping[Path, Words] | None = None,
     ) -> None:
         self._config = config
         self._data = config.data
@@ -133,6 +162,8 @@ class Batches(Dataset[Batch]):
         self._sentences = sentences
         self._spoken = [clips[i] for i in spoken]
         self._spoken_share = weights[spoken] / weights[spoken].sum() if spoken else weights[:0]
+        self._words = words or {}
+        self._same_voice = _by_voice(self._spoken)
         self._made: dict[int, Batch] = {}
 
     def __len__(self) -> int:
@@ -148,7 +179,7 @@ class Batches(Dataset[Batch]):
             frames = stage.frames or self._data.frames
             if not stage.text:
                 return self._sound_batch(rng, frames, stage.crop_seconds)
-            batch = self._spoken_batch(rng, frames)
+            batch = self._spoken_batch(rng, frames, stage.splice_share)
             if stage.cycle:
                 keep(self._made, sound, batch.silent(), stage.cycle)
         if batch.text is not None:
@@ -179,8 +210,8 @@ class Batches(Dataset[Batch]):
 
     # ---------------------------------------------------------------------------------------------------- with text
 
-    def _spoken_batch(self, rng: np.random.Generator, budget: int) -> Batch:
-        plans = [self._plan(rng) for _ in range(POOL)]
+    def _spoken_batch(self, rng: np.random.Generator, budget: int, splice_share: float) -> Batch:
+        plans = [self._plan(rng, splice_share) for _ in range(POOL)]
         if rng.random() < self._data.full_share:
             frames = round(WINDOW * FRAMES_PER_SECOND)
             chosen = plans[: max(1, budget // frames)]
@@ -188,16 +219,19 @@ class Batches(Dataset[Batch]):
             frames, chosen = self._alike(rng, plans, budget)
         return self._batch(rng, chosen, frames)
 
-    def _plan(self, rng: np.random.Generator) -> Plan:
+    def _plan(self, rng: np.random.Generator, splice_share: float) -> Plan:
         timestamps = bool(rng.random() < self._data.timestamps_share)
         if rng.random() < self._data.silence_share:
             return Plan((), (float(rng.uniform(1, 10)),), timestamps=False, brim=False)
         brim = bool(rng.random() < self._data.brim_share)
-        plan = Plan((self._draw(rng),), (), timestamps, brim)
+        if splice_share and rng.random() < splice_share:
+            return Plan(self._spliced(rng), (), False, brim)
+        plan = Plan((_whole(self._draw(rng)),), (), timestamps, brim)
         if rng.random() < self._data.join_share:
             more = int(rng.integers(1, 5))
             for _ in range(more):
-                longer = replace(plan, clips=(*plan.clips, self._draw(rng)), gaps=(*plan.gaps, rng.uniform(0.1, 0.8)))
+                another = _whole(self._draw(rng))
+                longer = replace(plan, pieces=(*plan.pieces, another), gaps=(*plan.gaps, rng.uniform(0.1, 0.8)))
                 if longer.seconds > self._data.max_seconds:
                     break
                 plan = longer
@@ -205,6 +239,30 @@ class Batches(Dataset[Batch]):
 
     def _draw(self, rng: np.random.Generator) -> Clip:
         return self._spoken[rng.choice(len(self._spoken), p=self._spoken_share)]
+
+    def _spliced(self, rng: np.random.Generator) -> tuple[Piece, ...]:
+        """A few words of this clip and a few of that one, of one voice or of many."""
+        one_voice = rng.random() < 0.5
+        first = self._draw(rng)
+        pieces = [self._some(rng, first)]
+        wanted = rng.uniform(*SPLICED)
+        while (left := wanted - sum(piece.seconds for piece in pieces)) > 0:
+            same = self._same_voice[first.source, first.speaker]
+            piece = self._some(rng, same[int(rng.integers(len(same)))] if one_voice else self._draw(rng))
+            if piece.seconds > max(left, SPLICED[0]):
+                break
+            pieces.append(piece)
+        return tuple(pieces)
+
+    def _some(self, rng: np.random.Generator, clip: Clip) -> Piece:
+        """Some words of the clip that follow each other; all of it, if nobody knows where they are."""
+        words, text = self._words.get(clip.path, ()), (clip.text or "").split()
+        if not words:
+            return _whole(clip)
+        count = min(len(words), int(rng.integers(*IN_A_ROW, endpoint=True)))
+        first = int(rng.integers(len(words) - count + 1))
+        last = first + count - 1
+        return Piece(clip, " ".join(text[first : last + 1]), words[first][0], words[last][1])
 
     def _alike(self, rng: np.random.Generator, plans: list[Plan], budget: int) -> tuple[int, list[Plan]]:
         """As many plans of similar length as the budget holds, and their frames."""
@@ -217,7 +275,7 @@ class Batches(Dataset[Batch]):
         return frames, plans[first : last + 1]
 
     def _batch(self, rng: np.random.Generator, plans: list[Plan], frames: int) -> Batch:
-        parent_frames = _parent_frames(frames)
+        context = parent_frames(frames)
         heard, clean, sequences = [], [], []
         for plan in plans:
             sound = self._sound(rng, plan)
@@ -226,9 +284,9 @@ class Batches(Dataset[Batch]):
             room = len(sound) if plan.brim else frames * FRAME
             worse = np.pad(self._worse(rng, sound, room), (lead, 0))
             heard.append(log_mel(worse, frames, self._n_mels))
-            clean.append(log_mel(np.pad(sound, (lead, 0)), parent_frames, self._n_mels))
+            clean.append(log_mel(np.pad(sound, (lead, 0)), context, self._n_mels))
             sequences.append(self._sequence(plan, lead / SAMPLE_RATE))
-        keys = [_key(plan.clips[0]) if len(plan.clips) == 1 and not plan.brim else None for plan in plans]
+        keys = [plan.key for plan in plans]
         text = _text(sequences, torch.stack(clean), keys, self._tokenizer.special.eot)
         return Batch(torch.stack(heard), frames, text)
 
@@ -273,12 +331,10 @@ class Batches(Dataset[Batch]):
                 text.tokens[row, chosen] = torch.from_numpy(rng.choice(pool, int(chosen.sum())))
 
     def _sound(self, rng: np.random.Generator, plan: Plan) -> Floats:
-        if not plan.clips:
+        if not plan.pieces:
             return noise(round(plan.gaps[0] * SAMPLE_RATE), rng)
-        parts = [read_samples(plan.clips[0])]
-        for clip, gap in zip(plan.clips[1:], plan.gaps, strict=True):
-            parts += [np.zeros(round(gap * SAMPLE_RATE), np.float32), read_samples(clip)]
-        return np.concatenate(parts)
+        gaps = [np.zeros(round(gap * SAMPLE_RATE), np.float32) for gap in plan.gaps]
+        return np.concatenate([part for i, piece in enumerate(plan.pieces) for part in (_cut(piece), *gaps[i : i + 1])])
 
     def _worse(self, rng: np.random.Generator, sound: Floats, longest: int) -> Floats:
         return augment(sound, rng, SETTINGS, longest) if rng.random() < self._data.augment_share else sound
@@ -287,11 +343,11 @@ class Batches(Dataset[Batch]):
         """Tokens, labels and mask of one sample."""
         special = self._tokenizer.special
         prompt = self._tokenizer.prompt()
-        if not plan.clips:
+        if not plan.pieces:
             tokens = [*prompt, special.no_timestamps, special.eot]
             labels = [special.no_speech, *[UNTOLD] * (len(prompt) - 1), special.eot]
             return tokens[:-1], labels, [False] * len(labels)
-        text = self._tokenizer.text(" ".join(clip.text or "" for clip in plan.clips))[:LONGEST_TEXT]
+        text = self._tokenizer.text(" ".join(piece.text for piece in plan.pieces))[:LONGEST_TEXT]
         if plan.timestamps:
             end = min(WINDOW, lead + plan.seconds)
             tokens = [*prompt, self._tokenizer.timestamp(lead), *text, self._tokenizer.timestamp(end), special.eot]
@@ -315,16 +371,49 @@ def keep(memory: dict[int, T], key: int, value: T, room: int) -> None:
     memory[key] = value
 
 
+def _whole(clip: Clip) -> Piece:
+    return Piece(clip, clip.text or "")
+
+
+def _cut(piece: Piece) -> Floats:
+    """The piece's samples: cut where it is most quiet near the border that was found, without clicks."""
+    sound = read_samples(piece.clip)
+    if piece.end is None:
+        return sound
+    first, last = (_quiet(sound, round(border * SAMPLE_RATE)) for border in (piece.begin, piece.end))
+    part = sound[first : max(last, first + 1)].copy()
+    ramp = np.linspace(0, 1, min(FADE, len(part)), dtype=np.float32)
+    part[: len(ramp)] *= ramp
+    part[-len(ramp) :] *= ramp[::-1]
+    return part
+
+
+def _quiet(sound: Floats, border: int) -> int:
+    """The place near `border` around which 10 ms are the least loud; of borders of the sound themselves, those"""
+    if not 2 * FADE < border < len(sound) - 2 * FADE:
+        return 0 if border < len(sound) // 2 else len(sound)
+    first, last = max(0, border - NEAR), min(len(sound), border + NEAR)
+    energy = np.convolve(sound[first:last].astype(np.float64) ** 2, np.ones(2 * FADE), mode="valid")
+    return first + FADE + int(energy.argmin())
+
+
+def _by_voice(clips: Sequence[Clip]) -> dict[tuple[str, str], list[Clip]]:
+    found: dict[tuple[str, str], list[Clip]] = {}
+    for clip in clips:
+        found.setdefault((clip.source, clip.speaker), []).append(clip)
+    return found
+
+
 def _frames(seconds: float) -> int:
     return min(round(WINDOW * FRAMES_PER_SECOND), _whole_tiles(round(seconds * FRAMES_PER_SECOND)))
 
 
-def _parent_frames(frames: int) -> int:
+def parent_frames(frames: int) -> int:
     """In few lengths, so that a clip is not remembered in many."""
     return min(round(WINDOW * FRAMES_PER_SECOND), max(PARENT_FRAMES, -(-frames // PARENT_STEP) * PARENT_STEP))
 
 
-def _key(clip: Clip) -> str:
+def key_of(clip: Clip) -> str:
     """Another recording in the same place is another clip."""
     status = clip.path.stat()
     return f"{clip.path}:{status.st_size}:{status.st_mtime_ns}"

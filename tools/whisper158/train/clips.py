@@ -4,6 +4,7 @@
 
 import glob
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from whisper158.cache import cache_dir
 from whisper158.data.manifest import Clip, read
 from whisper158.errors import die
 from whisper158.paths import ROOT
-from whisper158.train.config import Data, Source
+from whisper158.train.config import Config, Data, Source
+from whisper158.train.words import Words, words_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,18 @@ def choose(data: Data, seed: int) -> Chosen:
         die("data.sources: no clips are left to learn from", "loosen min_seconds and max_seconds, or lower dev_clips")
     digest = hashlib.sha256("\n".join(f"{c.path} {c.seconds} {c.text} {w}" for c, w in kept).encode()).hexdigest()
     return Chosen(tuple(c for c, _ in kept), np.array([w for _, w in kept]), dev, digest[:12])
+
+
+def words(config: Config) -> Mapping[Path, Words]:
+    """Where clips may be cut, if any stage does that. Raises UserError if there are none that may."""
+    if not any(stage.splice_share for stage in config.stages):
+        return {}
+    manifests = {path for source in config.data.sources for path in _paths(source.manifest)}
+    known = {manifest: words_of(manifest) for manifest in manifests}
+    found = {clip.path: known[manifest].get(clip.id, ()) for manifest in manifests for clip in read(manifest)}
+    if not any(found.values()):
+        die("splice_share: no clip of data.sources has been aligned", "./inv model.data.align MANIFEST...")
+    return {path: words for path, words in found.items() if words}
 
 
 def _of(source: Source, data: Data) -> list[Clip]:

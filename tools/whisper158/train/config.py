@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import yaml
 
 from whisper158.errors import die
+from whisper158.train import CONFIGURATIONS
 from whisper158.train.network import Quantisation
-from whisper158.train.start import CONFIGURATIONS
 from whisper158.units import WINDOW_FRAMES, WINDOW_SECONDS
 
 T = TypeVar("T")
@@ -111,6 +111,8 @@ class Stage:
     cycle: after so many steps the batches come again, but for their stray texts, and after as many `rounds` others take
     their place (0: never). Only for stages whose encoder is frozen: what it makes of a batch is computed once and kept
     in memory, 20 MB for a batch of tiny.
+    splice_share: of the samples with text, so many are a few words of one clip and a few of another, which nobody has
+    ever said; for that, clips have to be aligned (./inv model.data.align).
     corrupt: in half of the samples with text, of the words that came before, up to this share is exchanged for others.
     What the parent makes of that is the lesson: a decoder that cannot trust what came before has to listen.
     strays: how many stray texts a sound has that has any (Data.stray_share); every second one is its own beginning with
@@ -132,6 +134,7 @@ class Stage:
     speaker: str = "student"
     cycle: int = 0
     rounds: int = 0
+    splice_share: float = 0.0
     corrupt: float = 0.0
     strays: int = 1
     asked_share: float = 1.0
@@ -190,12 +193,14 @@ GROUPS = (0, 32, 64, 128)
 MOST = sys.float_info.max
 # Of numbers that may not be all that is neither negative nor infinite.
 BOUNDS: Mapping[str, tuple[float, float]] = {
-    **{f"Data.{name}_share": (0, 1) for name in ("full", "join", "brim", "silence", "timestamps", "augment", "stray")},
+    **{f"Data.{name}_share": (0, 1) for name in ("full", "join", "brim", "silence", "timestamps", "augment")},
+    "Data.stray_share": (0, 1),
     "Data.frames": (1, MOST),
     "Data.min_frames": (1, WINDOW_FRAMES),
     "Data.max_seconds": (0, WINDOW_SECONDS),
     "Data.tail_seconds": (0, WINDOW_SECONDS),
     "Stage.crop_seconds": (0.1, WINDOW_SECONDS),
+    "Stage.splice_share": (0, 1),
     "Stage.strays": (1, 64),
     "Stage.asked_share": (0, 1),
     "Config.seed": (0, 2**32 - 1),

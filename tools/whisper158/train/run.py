@@ -27,7 +27,7 @@ from whisper158.model.load import load as load_checkpoint
 from whisper158.train import network, saving
 from whisper158.train.batches import Batch, Batches
 from whisper158.train.begin import begin
-from whisper158.train.clips import Chosen, choose, folder
+from whisper158.train.clips import Chosen, choose, folder, words
 from whisper158.train.config import Config, Stage, read
 from whisper158.train.floors import Floors
 from whisper158.train.learner import Learner
@@ -165,7 +165,9 @@ class Run:
         n_mels = self.student.dims.n_mels
         sentences = to_read() if config.data.stray_share > 0 else ()
         chosen = self.chosen
-        all_of_them = Batches(config, chosen.clips, chosen.weights, self.tokenizer, n_mels, where.processes, sentences)
+        all_of_them = Batches(
+            config, chosen.clips, chosen.weights, self.tokenizer, n_mels, where.processes, sentences, words(config)
+        )
         mine = range(self.step * where.processes + where.rank, end * where.processes, where.processes)
         workers = config.workers
         loader = DataLoader(
@@ -233,7 +235,16 @@ class Run:
     def _unheard(self, stage: Stage) -> dict[str, float]:
         """What of the stage's measures of words is the same for clips that nobody learns from, read aloud word by word:
         far from those of training, the student knows its sentences by heart."""
-        plain = replace(stage, steps=UNHEARD_BATCHES, warmup=0, decay=0, frames=UNHEARD_FRAMES, cycle=0, corrupt=0.0)
+        plain = replace(
+            stage,
+            steps=UNHEARD_BATCHES,
+            warmup=0,
+            decay=0,
+            frames=UNHEARD_FRAMES,
+            cycle=0,
+            splice_share=0.0,
+            corrupt=0.0,
+        )
         config = replace(self.config, data=self.config.data.plain(), stages=(plain,))
         dev = self.chosen.dev
         items = Batches(config, dev, np.ones(len(dev)), self.tokenizer, self.student.dims.n_mels)

@@ -6,13 +6,14 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from whisper158 import flags, needs
-from whisper158.errors import Usage
+from whisper158.errors import Usage, die
 from whisper158.model import shipped
+from whisper158.train import CONFIGURATIONS, label
 
-CONFIGURATIONS = "the configurations that come with the project are in configs/"
 MOST = 1_000_000_000
 
 # Training frees and takes tensors of the same sizes over and over. glibc gives large ones back to the system each time,
@@ -59,6 +60,18 @@ def export(run: str, out: str, name: str) -> Path:
     needs.python("train")
     module = importlib.import_module("whisper158.train.export")
     return Path(module.export(run, out, name))
+
+
+def align(manifests: Sequence[Path], model: str, memory: str) -> None:
+    """Finds the words of clips; an interrupted run goes on when it is started again."""
+    if not manifests:
+        die("model.data.align needs a manifest", "./inv model.data.align FILE")
+    label.check_model(model, "pytorch")
+    for manifest in manifests:
+        flags.file("the manifest", manifest, "./inv model.data.index writes one")
+    remembered = flags.out_folder("--memory", memory) if memory else None
+    needs.python("train")
+    importlib.import_module("whisper158.train.align").align(manifests, model, remembered)
 
 
 def costs(run: str) -> str:

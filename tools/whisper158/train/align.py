@@ -27,7 +27,7 @@ from whisper158.train.features import FRAMES_PER_SECOND, log_mel
 from whisper158.train.memory import Memory
 from whisper158.train.network import Block, KeysAndValues, Whisper, original
 from whisper158.train.tokenizer import Tokenizer, tokenizer
-from whisper158.train.words import Words, beside, words_of
+from whisper158.train.words import Words, beside, line_of, words_of
 
 SMOOTH = 7  # frames, as in timing.py
 LONGEST = 400  # tokens; the decoder has 448 positions
@@ -46,7 +46,7 @@ def align(manifests: Sequence[Path], model: str, memory: Path | None) -> None:
     for manifest, clips in todo.items():
         with Appender(beside(manifest), alone=True) as out:
             for clip in track(clips, f"Aligning {manifest.parent.name}"):
-                out.add_line({"id": clip.id, "text": clip.text, "words": aligner.words(clip)})
+                out.add_line(line_of(clip, aligner.words(clip)))
 
 
 def _left(manifest: Path) -> list[Clip]:

@@ -5,11 +5,13 @@
 Weights and speech decide nothing of the cost but their shape, so neither has to be there.
 """
 
+import json
 import re
 import resource
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from whisper158.errors import die
 from whisper158.train.config import Config, Source, read
 from whisper158.train.place import Place, no_subnormals, place, precision
 from whisper158.train.run import Run
+from whisper158.train.words import Words, beside, line_of
 from whisper158.units import SAMPLE_RATE
 
 STEPS = 3  # of each stage, of which the first only warms up
@@ -97,7 +100,7 @@ def shape(model: str) -> str:
 
 
 def make_speech(folder: Path, seed: int) -> Path:
-    """Noises of 1 to 25 s with texts; returns their manifest."""
+    """Noises of 1 to 25 s with texts, and times for their words; returns their manifest."""
     rng = np.random.default_rng(seed)
     clips = []
     for i in range(CLIPS):
@@ -109,7 +112,15 @@ def make_speech(folder: Path, seed: int) -> Path:
         clips.append(Clip(str(i), path, text, f"speaker {i}", len(sound) / SAMPLE_RATE, "MIT", "made up"))
     manifest = folder / "manifest.jsonl"
     write(manifest, clips)
+    lines = (json.dumps(line_of(clip, evenly(clip))) for clip in clips)
+    beside(manifest).write_text("".join(f"{line}\n" for line in lines))
     return manifest
+
+
+def evenly(clip: Clip) -> Words:
+    """Times for its words, each as long as the next."""
+    borders = np.linspace(0, clip.seconds, len((clip.text or "").split()) + 1).tolist()
+    return tuple(pairwise(borders))
 
 
 def show(config: Config, where: Place, costs: list[Cost]) -> None:

@@ -27,6 +27,10 @@ def beside(manifest: Path) -> Path:
     return manifest.with_suffix(SUFFIX)
 
 
+def line_of(clip: Clip, words: Words) -> dict[str, object]:
+    return {"id": clip.id, "text": clip.text, "words": words}
+
+
 def words_of(manifest: Path) -> Mapping[str, Words]:
     """By id, the words of the clips that have a line here."""
     path = beside(manifest)

@@ -100,7 +100,7 @@ def test_words_are_kept_and_what_is_there_is_not_done_again(manifest: Path, monk
     monkeypatch.setattr(batches, "WINDOW", 0.8)
     monkeypatch.setattr(batches, "PARENT_FRAMES", 32)
     align.align([manifest], "golden", None)
-    found, content = files.words_of(manifest), files.beside(manifest).read_bytes()
+    found, content = files.words_of(manifest, read(manifest)), files.beside(manifest).read_bytes()
     assert set(found) == {"c0", "c1", "c2", "c3"} and all(len(words) == 3 for words in found.values())
 
     # Cut short in the middle of a line, it goes on and ends alike.
@@ -112,7 +112,7 @@ def test_words_are_kept_and_what_is_there_is_not_done_again(manifest: Path, monk
 
     clips = read(manifest)
     write(manifest, [replace(clips[0], text="d e f"), replace(clips[1], text=None), *clips[2:]])
-    assert set(files.words_of(manifest)) == {"c2", "c3"}
+    assert set(files.words_of(manifest, read(manifest))) == {"c2", "c3"}
 
 
 @pytest.mark.parametrize("change", [{"text": "and so on " * 20}, {"seconds": 0.9}])
@@ -139,7 +139,7 @@ def test_what_cannot_be_aligned_has_no_words(manifest: Path, change: dict[str, A
 def test_a_damaged_file_of_words_is_told_of(manifest: Path, line: str) -> None:
     files.beside(manifest).write_text(line + "\n")
     with pytest.raises(UserError, match=r"manifest\.words\.jsonl:1: "):
-        files.words_of(manifest)
+        files.words_of(manifest, read(manifest))
 
 
 # -------------------------------------------------------------------------------------------------------------- splices

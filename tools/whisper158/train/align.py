@@ -27,7 +27,7 @@ from whisper158.train.features import FRAMES_PER_SECOND, log_mel
 from whisper158.train.memory import Memory
 from whisper158.train.network import Block, KeysAndValues, Whisper, original
 from whisper158.train.tokenizer import Tokenizer, tokenizer
-from whisper158.train.words import Words, beside, line_of, words_of
+from whisper158.train.words import Words, beside, line_of, spelled, words_of
 
 SMOOTH = 7  # frames, as in timing.py
 LONGEST = 400  # tokens; the decoder has 448 positions
@@ -50,8 +50,9 @@ def align(manifests: Sequence[Path], model: str, memory: Path | None) -> None:
 
 
 def _left(manifest: Path) -> list[Clip]:
-    known = words_of(manifest)
-    return [clip for clip in read(manifest) if clip.text and clip.id not in known]
+    clips = read(manifest)
+    known = words_of(manifest, clips)
+    return [clip for clip in clips if clip.text and clip.id not in known]
 
 
 class Aligner:
@@ -65,7 +66,7 @@ class Aligner:
     @torch.no_grad()
     def words(self, clip: Clip) -> Words:
         """None of them if there is more text than sound, or more sound than a window."""
-        by_word = [self._tokenizer.text(word) for word in (clip.text or "").split()]
+        by_word = [self._tokenizer.text(word) for word in spelled(clip)]
         tokens = [token for word in by_word for token in word]
         frames = int(clip.seconds * FRAMES_PER_SECOND)
         if frames > self._model.dims.n_audio_ctx or len(tokens) >= min(LONGEST, frames):

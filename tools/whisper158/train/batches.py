@@ -23,7 +23,7 @@ from whisper158.data.manifest import Clip
 from whisper158.train.config import Config, Stage
 from whisper158.train.features import FRAME, FRAMES_PER_SECOND, Floats, log_mel
 from whisper158.train.tokenizer import Tokenizer
-from whisper158.train.words import Words
+from whisper158.train.words import Words, spelled
 from whisper158.units import SAMPLE_RATE
 
 T = TypeVar("T")
@@ -256,7 +256,7 @@ class Batches(Dataset[Batch]):
 
     def _some(self, rng: np.random.Generator, clip: Clip) -> Piece:
         """Some words of the clip that follow each other; all of it, if nobody knows where they are."""
-        words, text = self._words.get(clip.path, ()), (clip.text or "").split()
+        words, text = self._words.get(clip.path, ()), spelled(clip)
         if not words:
             return _whole(clip)
         count = min(len(words), int(rng.integers(*IN_A_ROW, endpoint=True)))

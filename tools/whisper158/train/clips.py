@@ -47,11 +47,14 @@ def words(config: Config) -> Mapping[Path, Words]:
     if not any(stage.splice_share for stage in config.stages):
         return {}
     manifests = {path for source in config.data.sources for path in _paths(source.manifest)}
-    known = {manifest: words_of(manifest) for manifest in manifests}
-    found = {clip.path: known[manifest].get(clip.id, ()) for manifest in manifests for clip in read(manifest)}
-    if not any(found.values()):
+    found: dict[Path, Words] = {}
+    for manifest in manifests:
+        clips = read(manifest)
+        known = words_of(manifest, clips)
+        found |= {clip.path: known[clip.id] for clip in clips if known.get(clip.id)}
+    if not found:
         die("splice_share: no clip of data.sources has been aligned", "./inv model.data.align MANIFEST...")
-    return {path: words for path, words in found.items() if words}
+    return found
 
 
 def _of(source: Source, data: Data) -> list[Clip]:

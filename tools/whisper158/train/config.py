@@ -193,8 +193,7 @@ GROUPS = (0, 32, 64, 128)
 MOST = sys.float_info.max
 # Of numbers that may not be all that is neither negative nor infinite.
 BOUNDS: Mapping[str, tuple[float, float]] = {
-    **{f"Data.{name}_share": (0, 1) for name in ("full", "join", "brim", "silence", "timestamps", "augment")},
-    "Data.stray_share": (0, 1),
+    **{f"Data.{name}_share": (0, 1) for name in ("full", "join", "brim", "silence", "timestamps", "augment", "stray")},
     "Data.frames": (1, MOST),
     "Data.min_frames": (1, WINDOW_FRAMES),
     "Data.max_seconds": (0, WINDOW_SECONDS),

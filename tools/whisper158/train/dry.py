@@ -5,7 +5,6 @@
 Weights and speech decide nothing of the cost but their shape, so neither has to be there.
 """
 
-import json
 import re
 import resource
 import tempfile
@@ -20,12 +19,12 @@ from rich.table import Table
 
 from whisper158.console import console, say
 from whisper158.data.audio import save
-from whisper158.data.manifest import Clip, write
+from whisper158.data.manifest import Appender, Clip, write
 from whisper158.errors import die
 from whisper158.train.config import Config, Source, read
 from whisper158.train.place import Place, no_subnormals, place, precision
 from whisper158.train.run import Run
-from whisper158.train.words import Words, beside, line_of
+from whisper158.train.words import Words, beside, line_of, spelled
 from whisper158.units import SAMPLE_RATE
 
 STEPS = 3  # of each stage, of which the first only warms up
@@ -112,14 +111,15 @@ def make_speech(folder: Path, seed: int) -> Path:
         clips.append(Clip(str(i), path, text, f"speaker {i}", len(sound) / SAMPLE_RATE, "MIT", "made up"))
     manifest = folder / "manifest.jsonl"
     write(manifest, clips)
-    lines = (json.dumps(line_of(clip, evenly(clip))) for clip in clips)
-    beside(manifest).write_text("".join(f"{line}\n" for line in lines))
+    with Appender(beside(manifest)) as out:
+        for clip in clips:
+            out.add_line(line_of(clip, evenly(clip)))
     return manifest
 
 
 def evenly(clip: Clip) -> Words:
     """Times for its words, each as long as the next."""
-    borders = np.linspace(0, clip.seconds, len((clip.text or "").split()) + 1).tolist()
+    borders = np.linspace(0, clip.seconds, len(spelled(clip)) + 1).tolist()
     return tuple(pairwise(borders))
 
 

@@ -10,11 +10,11 @@ the text cannot be what is said. A line whose text is no longer the manifest's c
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from whisper158.data.manifest import Clip, read
+from whisper158.data.manifest import Clip
 from whisper158.errors import die
 
 Words = tuple[tuple[float, float], ...]
@@ -27,14 +27,19 @@ def beside(manifest: Path) -> Path:
     return manifest.with_suffix(SUFFIX)
 
 
+def spelled(clip: Clip) -> list[str]:
+    """The words of its text"""
+    return (clip.text or "").split()
+
+
 def line_of(clip: Clip, words: Words) -> dict[str, object]:
     return {"id": clip.id, "text": clip.text, "words": words}
 
 
-def words_of(manifest: Path) -> Mapping[str, Words]:
-    """By id, the words of the clips that have a line here."""
+def words_of(manifest: Path, listed: Sequence[Clip]) -> Mapping[str, Words]:
+    """By id, the words of those of the manifest's clips, which are `listed`, that have a line beside it."""
     path = beside(manifest)
-    clips = {clip.id: clip for clip in read(manifest)} if path.exists() else {}
+    clips = {clip.id: clip for clip in listed} if path.exists() else {}
     found: dict[str, Words] = {}
     # What follows the last line's end is a line that nobody finished.
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1] if clips else (), 1):
@@ -54,4 +59,4 @@ def words_of(manifest: Path) -> Mapping[str, Words]:
 def _fit(words: Words, clip: Clip) -> bool:
     borders = [0.0, *(border for word in words for border in word), clip.seconds + ROUNDING]
     in_order = all(a <= b for a, b in pairwise(borders))
-    return in_order and len(words) == len((clip.text or "").split())
+    return in_order and len(words) == len(spelled(clip))

@@ -33,7 +33,7 @@ from whisper158.daemon import soak
 from whisper158.data import layouts, speak, split
 from whisper158.data.manifest import Clip as Listed
 from whisper158.data.manifest import write
-from whisper158.evaluate.accuracy import evaluate
+from whisper158.evaluate.accuracy import evaluate, sets
 from whisper158.evaluate.bench import bench
 from whisper158.evaluate.sounds import Clip
 from whisper158.lab import start as lab
@@ -145,16 +145,19 @@ ANSWERS = {"flash --method sd": "--disk /dev/NAME"}
 
 
 def lay_out(words: list[str]) -> None:
-    """Makes the recordings and models that a command names, here."""
+    """Makes the recordings, models and sets that a command names: files here, sets where sets are looked for."""
     soundfile.write("talk.flac", [0.0] * 1600, 16000)
-    for word in words:
+    said = [Listed("talk", Path("talk.flac").absolute(), "Yes.", "somebody", 0.1, "MIT", "made up")]
+    for before, word in zip(["", *words], words, strict=False):
         if word.endswith((".wav", ".flac")) or word == "FILE":
             soundfile.write(word, [0.0] * 1600, 16000, format="WAV")
         elif word.endswith(".w158"):
             shutil.copy(GOLDEN, word)
         elif "/" in word and word.endswith(".jsonl"):
-            recording = Path("talk.flac").absolute()
-            write(Path(word), [Listed("talk", recording, "Yes.", "somebody", 0.1, "MIT", "made up")])
+            write(Path(word), said)
+        elif before == "--sets":
+            for name in {*word.split(",")} - {*sets.MADE, sets.ASTERISK}:
+                write(sets.named(name), said)
 
 
 @pytest.mark.parametrize("words", to_inv(), ids=" ".join)
@@ -178,6 +181,8 @@ def test_a_verb_takes_what_the_documents_give_it(
         pytest.importorskip("cyclonedx", reason="comes with ./inv install release")
         monkeypatch.setattr("whisper158.release.sbom.write", idle("write", None))
     monkeypatch.chdir(tmp_path)
+    # Not every machine has recordings beside the checkout.
+    monkeypatch.setattr(sets, "FOLDER", tmp_path / "eval")
     lay_out(words)
     if words[0] == "flash":
         # A board and a stick that nobody has plugged in here.

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from invoke import Argument, Exit, ParseError, Program
 from invoke.parser import ParserContext
 
-from whisper158 import flags
+from whisper158 import flags, sudo
 from whisper158.errors import Usage, UserError, visible
 from whisper158.paths import ROOT
 
@@ -142,4 +142,7 @@ if __name__ == "__main__":
     # The first is what scripts for completion call, from whatever folder.
     names = [str(ROOT / "inv"), "./inv", "inv"]
     program = Inv(name="whisper158", binary="./inv", binary_names=names, version=version("whisper158"))
-    program.run(["./inv", "--search-root", str(ROOT), *sys.argv[1:]])
+    try:
+        program.run(["./inv", "--search-root", str(ROOT), *sys.argv[1:]])
+    finally:
+        sudo.hand_back()

@@ -53,8 +53,8 @@ DEBIAN: dict[str, tuple[str, ...]] = {
     "opinions": ("llvm",),
     # What OpenEmbedded-Core wants of a host, for recipes-tests/layer/test_oe_core.py.
     "layer": (
-        *("build-essential", "chrpath", "cpio", "diffstat", "file", "gawk", "git", "locales", "lz4", "quilt"),
-        *("rpcsvc-proto", "wget", "xz-utils", "zstd"),
+        *("build-essential", "chrpath", "cpio", "diffstat", "file", "g++-aarch64-linux-gnu", "gawk", "git", "locales"),
+        *("lz4", "quilt", "rpcsvc-proto", "wget", "xz-utils", "zstd"),
     ),
     "tests": ("fish", "mount", "scdoc", "systemd", "zsh"),
     "uboot": ("qemu-system-arm", "u-boot-qemu"),
